@@ -1,0 +1,130 @@
+"""Command line -> catalogue -> parametrization. What a check is handed lives in `fixtures`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from fixtures.applicability import Predicate
+from fixtures.catalogue import chosen_checkpoints, default_checkpoints, hub_checkpoints
+from fixtures.checkpoint import Checkpoint
+from fixtures.deviations import deviations
+from fixtures.errors import UserError
+
+pytest_plugins = ["fixtures.plugin", "fixtures.census"]
+
+SUITES = Path(__file__).parent / "suites"
+ON_REQUEST = ("behaviour", "benchmarks", "meta")
+DTYPES = ("float32", "bfloat16", "float16")
+checkpoints_key = pytest.StashKey[list[Checkpoint]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options of a run."""
+    group = parser.getgroup("checkpoints")
+    group.addoption(
+        "--checkpoint",
+        action="append",
+        default=[],
+        metavar="DIR_OR_ID[@REVISION]",
+        help="check this instead of the built-in set: a directory, a hub id or a name from "
+        "fixtures/catalogue.toml (repeatable)",
+    )
+    group.addoption("--hub", action="store_true", help="check the hub set; downloads it")
+    group.addoption(
+        "--device", default="auto", help="auto (default), cpu, cuda, mps, xpu, or cuda:N"
+    )
+    group.addoption("--dtype", default="float32", choices=DTYPES, help="dtype of the weights")
+    group.addoption(
+        "--record", metavar="DIR", help="where to write the record (default: reports/runs/last)"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Resolve what is to be checked; a mistake on the command line ends the run with exit code 4."""
+    names, hub = config.getoption("checkpoint"), config.getoption("hub")
+    try:
+        deviations()
+        missing = []
+        if names or hub:
+            found = chosen_checkpoints(names) + (hub_checkpoints() if hub else [])
+        else:
+            found, missing = default_checkpoints()
+    except UserError as error:
+        raise pytest.UsageError(str(error)) from None
+    config.stash[checkpoints_key] = found
+    census = config.pluginmanager.get_plugin("census")
+    census.missing = missing
+    config.pluginmanager.get_plugin("fixtures.plugin").checkpoints = found
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """The suites one asks for by path or marker are not part of plain `pytest`."""
+    if collection_path.parent != SUITES or collection_path.name not in ON_REQUEST:
+        return None
+    by_path = config.args_source is pytest.Config.ArgsSource.ARGS
+    by_marker = collection_path.name.removesuffix("s") in config.getoption("markexpr")
+    return None if by_path or by_marker else True
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One item for each checkpoint that is owed the check."""
+    if "checkpoint" not in metafunc.fixturenames:
+        return
+    mark = metafunc.definition.get_closest_marker("applies_to")
+    if mark is None:
+        raise pytest.UsageError(f"{metafunc.definition.nodeid}: declare applies_to(...)")
+    owed = [c for c in metafunc.config.stash[checkpoints_key] if applies(mark.args, c)]
+    metafunc.parametrize("checkpoint", [parameter(c) for c in owed])
+
+
+def applies(predicates: Sequence[Predicate], checkpoint: Checkpoint) -> bool:
+    """Whether every declared predicate holds."""
+    return all(predicate(checkpoint) for predicate in predicates)
+
+
+def parameter(checkpoint: Checkpoint) -> object:
+    """A checkpoint as a pytest parameter: its name as id, one xdist worker for all its checks."""
+    marks = [pytest.mark.xdist_group(checkpoint.name)]
+    if checkpoint.kind:
+        marks.append(getattr(pytest.mark, checkpoint.kind.replace("-", "_")))
+    return pytest.param(checkpoint, id=checkpoint.name, marks=marks)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Drop checks nobody is owed, keep a checkpoint's checks together, mark suites, deviations."""
+    items[:] = [item for item in items if not nobody_owed(item)]
+    order = {c.name: i for i, c in enumerate(config.stash[checkpoints_key])}
+    items.sort(key=lambda item: order.get(checkpoint_name(item), -1))
+    for item in items:
+        item.add_marker(item.path.parent.name.replace("benchmarks", "benchmark"))
+        name = checkpoint_name(item)
+        if name:
+            item.user_properties.append(("checkpoint", name))
+            mark_known(item, name)
+
+
+def nobody_owed(item: pytest.Item) -> bool:
+    """Whether it is pytest's placeholder for an empty parameter set."""
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    return "checkpoint" in parameters and not isinstance(parameters["checkpoint"], Checkpoint)
+
+
+def checkpoint_name(item: pytest.Item) -> str:
+    """The name of the checkpoint an item is about, or an empty string."""
+    checkpoint = getattr(getattr(item, "callspec", None), "params", {}).get("checkpoint")
+    return checkpoint.name if isinstance(checkpoint, Checkpoint) else ""
+
+
+def mark_known(item: pytest.Item, name: str) -> None:
+    """A known deviation is a strict xfail; a convention on a stranger's checkpoint a note."""
+    checkpoint = item.callspec.params["checkpoint"]  # type: ignore[attr-defined]
+    strict = checkpoint.source == "built-in"
+    for known in deviations():
+        if known.covers(item.originalname, name):  # type: ignore[attr-defined]
+            item.add_marker(pytest.mark.xfail(strict=strict, reason=f"{known.reason} ({known.link})"))
+    if not strict and item.get_closest_marker("convention"):
+        item.add_marker(pytest.mark.xfail(strict=False, reason="note: a convention, not a law"))

@@ -1,0 +1,25 @@
+"""Loading: each Auto class finds the right architecture, tokenizer and head from the files alone."""
+
+from __future__ import annotations
+
+from fixtures.applicability import any_model, applies_to, tokenizer, trait
+from fixtures.loading import fresh_model, load_model, load_tokenizer
+
+
+@applies_to(trait("config"), trait("weights"))
+def test_model_loads(checkpoint, device, dtype):
+    """A checkpoint with weights loads through its Auto class without remote code or pickle."""
+    load_model(checkpoint, "eager", dtype, device)
+
+
+@applies_to(tokenizer)
+def test_tokenizer_loads(checkpoint):
+    """A checkpoint with tokenizer files loads through AutoTokenizer without remote code."""
+    load_tokenizer(checkpoint)
+
+
+@applies_to(any_model)
+def test_auto_class_finds_the_architecture(checkpoint, model, expect, observe):
+    """An Auto class builds the architecture that config.json names."""
+    observe("outputs/architecture", type(model).__name__, group="load")
+    expect.equal(type(model).__name__, checkpoint.architecture, "type(model).__name__")
