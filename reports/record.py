@@ -86,13 +86,21 @@ def locate(name: str, runs: Path = RUNS) -> Path:
     for path in named:
         if path.is_dir():
             return path
-    found = [path.parent for path in sorted(runs.glob("*/environment.json")) if version_of(path) == name]
+    found = [
+        path.parent for path in sorted(runs.glob("*/environment.json")) if version_of(path) == name
+    ]
     if len(found) == 1:
         return found[0]
     if found:
-        raise RecordError(f"{name}: several records: {', '.join(path.name for path in found)}; name one")
-    known = ", ".join(sorted(path.parent.name for path in runs.glob("*/environment.json"))) or "none"
-    raise RecordError(f"{plain(name)}: no such directory and no record of that version (there are: {known})")
+        raise RecordError(
+            f"{name}: several records: {', '.join(path.name for path in found)}; name one"
+        )
+    known = (
+        ", ".join(sorted(path.parent.name for path in runs.glob("*/environment.json"))) or "none"
+    )
+    raise RecordError(
+        f"{plain(name)}: no such directory and no record of that version (there are: {known})"
+    )
 
 
 def version_of(path: Path) -> str | None:
@@ -109,7 +117,9 @@ def read(path: Path) -> Record:
     Raises RecordError when the environment is unreadable, the schema is another one, or nothing was observed.
     """
     environment = read_environment(path / "environment.json")
-    files = sorted(path.glob("observations-*.jsonl"), key=lambda file: (file.stat().st_mtime, file.name))
+    files = sorted(
+        path.glob("observations-*.jsonl"), key=lambda file: (file.stat().st_mtime, file.name)
+    )
     observations: dict[Key, Observation] = {}
     notes = []
     for file in files:
@@ -126,12 +136,18 @@ def read_environment(path: Path) -> Environment:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise RecordError(f"{plain(str(path))}: missing, so this is not a record; record it again") from None
+        raise RecordError(
+            f"{plain(str(path))}: missing, so this is not a record; record it again"
+        ) from None
     except (OSError, ValueError, RecursionError) as error:
-        raise RecordError(f"{plain(str(path))}: unreadable ({type(error).__name__}); record it again") from error
+        raise RecordError(
+            f"{plain(str(path))}: unreadable ({type(error).__name__}); record it again"
+        ) from error
     if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
         schema = raw.get("schema") if isinstance(raw, dict) else None
-        raise RecordError(f"{plain(str(path))}: schema {schema!r:.40}, this suite reads {SCHEMA}; record it again")
+        raise RecordError(
+            f"{plain(str(path))}: schema {schema!r:.40}, this suite reads {SCHEMA}; record it again"
+        )
     try:
         return environment_from(raw)
     except (KeyError, TypeError, AttributeError) as error:

@@ -61,7 +61,12 @@ def padded(text: str, columns: int) -> str:
 
 def markdown(text: str) -> str:
     """Text as Markdown prose shows it literally: no markup, no HTML, no mention."""
-    return MARKDOWN.sub(r"\\\1", plain(text)).replace("\\<", "&lt;").replace("\\&", "&amp;").replace("\\@", "@\u200b")
+    return (
+        MARKDOWN.sub(r"\\\1", plain(text))
+        .replace("\\<", "&lt;")
+        .replace("\\&", "&amp;")
+        .replace("\\@", "@\u200b")
+    )
 
 
 def code(text: str) -> str:

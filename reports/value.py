@@ -94,7 +94,9 @@ def decode(raw: Mapping[str, Any]) -> Value:
     except ValueFormatError:
         raise
     except (KeyError, TypeError, ValueError, OverflowError, binascii.Error, zlib.error) as error:
-        raise ValueFormatError(f"bad {raw['type']} value: {type(error).__name__} {error}") from error
+        raise ValueFormatError(
+            f"bad {raw['type']} value: {type(error).__name__} {error}"
+        ) from error
 
 
 def canonical(data: Any) -> str:
@@ -168,5 +170,7 @@ DECODERS: Mapping[str, Callable[[Mapping[str, Any]], Value]] = {
     "ids": decode_ids,
     "numbers": decode_numbers,
     "topk": decode_topk,
-    "error": lambda raw: Error(str(raw["kind"]), str(raw.get("class", "")), str(raw.get("text", ""))),
+    "error": lambda raw: Error(
+        str(raw["kind"]), str(raw.get("class", "")), str(raw.get("text", ""))
+    ),
 }

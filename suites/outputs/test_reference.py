@@ -3,24 +3,11 @@
 from __future__ import annotations
 
 
-from fixtures.applicability import any_model, applies_to, head, referenced, text_model
-from fixtures.checkpoint import HEADS
-from fixtures.expect import Expect
+from fixtures.agreement import agree_with_reference
+from fixtures.applicability import any_head, any_model, applies_to, decoder, referenced, text_model
 from fixtures.ids import batch, labels
-from fixtures.loading import load_model
-from fixtures.oracle import judged, real_positions, run
-from fixtures.tolerance import flattened
-
-
-def agree(expect: Expect, outputs, inputs, dtype: str, call: str) -> None:
-    """Every output the reference also has, on real positions, within the derived error."""
-    exact, allowed = judged(expect.checkpoint, inputs, dtype)
-    got = flattened(outputs)
-    shared = [name for name in got if name in exact]
-    expect.true("logits" in shared or len(shared) > 2, sorted(got), "outputs of a model", call)
-    for name in shared:
-        value, want = (real_positions(name, x, inputs) for x in (got[name].cpu(), exact[name]))
-        expect.close(value, want, allowed[name], f"{call}.{name}", inputs=inputs)
+from fixtures.loading import fresh_model, load_model
+from fixtures.oracle import judged, run
 
 
 @applies_to(any_model, referenced)
@@ -28,14 +15,14 @@ def test_outputs_equal_reference(checkpoint, model, dtype, expect, observe):
     """Hidden states layer by layer, attentions and logits equal the reference's."""
     inputs = batch(checkpoint)
     outputs = run(model, inputs)
-    agree(expect, outputs, inputs, dtype, "model(**inputs, output_hidden_states=True, output_attentions=True)")
+    agree_with_reference(expect, outputs, inputs, dtype, "model(**inputs, output_hidden_states=True, output_attentions=True)")
 
 
 @applies_to(text_model, referenced)
 def test_left_padded_outputs_equal_reference(checkpoint, model, dtype, expect):
     """Padding on the left leaves the outputs at real positions equal to the reference's."""
     inputs = batch(checkpoint, side="left", seed=2)
-    agree(expect, run(model, inputs), inputs, dtype, "model(**inputs, output_hidden_states=True)")
+    agree_with_reference(expect, run(model, inputs), inputs, dtype, "model(**inputs, output_hidden_states=True)")
 
 
 @applies_to(any_model, referenced)
@@ -44,10 +31,10 @@ def test_sdpa_outputs_equal_reference(checkpoint, model, device, dtype, expect):
     inputs = batch(checkpoint, seed=3)
     fused = load_model(checkpoint, "sdpa", dtype, device)
     outputs = run(fused, inputs, output_attentions=False)
-    agree(expect, outputs, inputs, dtype, "model(**inputs, output_hidden_states=True)")
+    agree_with_reference(expect, outputs, inputs, dtype, "model(**inputs, output_hidden_states=True)")
 
 
-@applies_to(head(*HEADS), referenced)
+@applies_to(any_head, referenced)
 def test_loss_equals_reference(checkpoint, model, dtype, expect):
     """The loss of a head equals its definition on the reference's logits, ignored positions left out."""
     inputs = batch(checkpoint, seed=4)
@@ -55,3 +42,31 @@ def test_loss_equals_reference(checkpoint, model, dtype, expect):
     exact, allowed = judged(checkpoint, inputs, dtype)
     loss = run(model, inputs).loss
     expect.close(loss.cpu(), exact["loss"], allowed["loss"], "model(**inputs).loss", inputs=inputs)
+
+
+@applies_to(any_model, referenced)
+def test_base_model_equals_reference(checkpoint, device, dtype, expect):
+    """AutoModel on the same files drops the head and keeps every hidden state."""
+    base = fresh_model(checkpoint, dtype=dtype, auto_class="AutoModel").to(device)
+    inputs = batch(checkpoint, seed=5)
+    outputs = run(base, inputs)
+    stated = {name: outputs[name] for name in outputs if name != "pooler_output"}
+    call = "AutoModel.from_pretrained(model.name_or_path)(**inputs, output_hidden_states=True)"
+    agree_with_reference(expect, stated, inputs, dtype, call)
+
+
+@applies_to(any_model, referenced)
+def test_single_sequence_equals_reference(checkpoint, model, dtype, expect):
+    """Without masks, position ids or any other optional argument the reference still agrees."""
+    inputs = batch(checkpoint, [17], seed=6)
+    required = ("input_ids", "decoder_input_ids", "pixel_values")
+    inputs = {name: value for name, value in inputs.items() if name in required}
+    agree_with_reference(expect, run(model, inputs), inputs, dtype, "model(**inputs)")
+
+
+@applies_to(decoder, referenced)
+def test_shifted_positions_equal_reference(checkpoint, model, dtype, expect):
+    """position_ids are honoured: positions that start at 3 give what the reference says."""
+    inputs = batch(checkpoint, [9, 9], seed=7)
+    inputs["position_ids"] = inputs["position_ids"] + 3
+    agree_with_reference(expect, run(model, inputs), inputs, dtype, "model(**inputs)")

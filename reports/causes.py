@@ -1,0 +1,148 @@
+"""Which finding explains which: changed load facts first, then token ids, then numbers.
+
+A finding gets at most one parent, of the same checkpoint. What explanations.toml explains has its cause
+already, and what happens in the same way where no cause is seen was not caused by one. A parent orders the
+reading; it never softens a verdict.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from reports.edits import generic
+from reports.finding import CHECKPOINTS, Finding
+from reports.verdict import Verdict
+
+EFFECTS = frozenset({Verdict.CHANGED, Verdict.BROKE, Verdict.REPAIRED})
+LATER = ("outputs", "numbers", "generation")
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Load facts (by glob of the observation's last parts) and the sections whose changes they explain."""
+
+    name: str
+    globs: tuple[str, ...]
+    explains: tuple[str, ...]
+
+
+FAMILIES = (  # the first that can explain a finding does
+    Family("files", ("*digest*",), ("tokenization", *LATER)),
+    Family("dtype", ("*dtype*",), LATER),
+    Family("attention", ("*attention*", "*attn*"), ("numbers", "generation")),
+    Family("generation", ("*generation*",), ()),
+    Family("fingerprint", ("*fingerprint*",), ()),
+    Family("tokenizer", ("*tokenizer*", "*backend*", "*is_fast*", "*special*"), ("tokenization",)),
+)
+LAST = {
+    "generation": "generation",
+    "tokenization": "fingerprint",
+}  # section -> the fact that explains it when no other does
+
+
+def family(observation: str) -> Family | None:
+    """The family of a load fact."""
+    return next(
+        (f for f in FAMILIES if any(fnmatchcase(observation, glob) for glob in f.globs)), None
+    )
+
+
+def attribute(findings: Sequence[Finding], steady: Collection[str]) -> None:
+    """Set the parent of every finding that another one explains.
+
+    steady: checkpoints whose fingerprint is the same in both records; there a renamed tokenizer class changed
+    no token and explains none.
+    """
+    grouped = defaultdict(list)
+    for finding in findings:
+        if finding.section != CHECKPOINTS:
+            grouped[finding.seen.checkpoint].append(finding)
+    for checkpoint, own in grouped.items():
+        causes = Causes(own, checkpoint in steady)
+        for finding in own:
+            finding.parent = causes.of(finding)
+    release(findings)
+
+
+def release(findings: Sequence[Finding]) -> None:
+    """Take the parent from findings whose every edit is also seen where nothing explains it."""
+    alone = {(f.section, edit) for f in findings if f.parent is None for edit in f.judgement.edits}
+    for finding in findings:
+        edits = finding.judgement.edits
+        if finding.parent and not any(
+            generic(e) or (finding.section, e) not in alone for e in edits
+        ):
+            finding.parent = None
+
+
+class Causes:
+    """What changed in one checkpoint, by what it can explain."""
+
+    def __init__(self, findings: Sequence[Finding], steady: bool) -> None:
+        self.facts: dict[str, Finding] = {}
+        self.ids: dict[str, Finding] = {}
+        self.numbers: dict[str, Finding] = {}
+        self.loading: dict[Verdict, Finding] = {}
+        for finding in findings:
+            self.add(finding)
+        if steady:
+            self.facts.pop("tokenizer", None)
+
+    def add(self, finding: Finding) -> None:
+        """Remember a possible cause; the first of its kind counts."""
+        seen, verdict = finding.seen, finding.judgement.verdict
+        if verdict not in EFFECTS:
+            return
+        if finding.section == "load":
+            if verdict is not Verdict.CHANGED:
+                self.loading.setdefault(verdict, finding)
+            elif fact := family(seen.observation):
+                self.facts.setdefault(fact.name, finding)
+        elif finding.section == "tokenization" and seen.value.get("type") == "ids":
+            self.ids.setdefault(seen.input, finding)
+        elif finding.section == "numbers" and verdict is Verdict.CHANGED:
+            self.numbers.setdefault(seen.input, finding)
+
+    def of(self, finding: Finding) -> Finding | None:
+        """The cause of one finding, None when it stands for itself."""
+        verdict = finding.judgement.verdict
+        if finding.explanation:
+            return None
+        if verdict in (Verdict.VANISHED, Verdict.APPEARED):
+            return self.loading.get(
+                Verdict.BROKE if verdict is Verdict.VANISHED else Verdict.REPAIRED
+            )
+        if verdict not in EFFECTS:
+            return None
+        causes: tuple[Finding | None, ...] = (
+            self.of_token_ids(finding),
+            self.of_fact(finding),
+            self.of_numbers(finding),
+            self.facts.get(LAST.get(finding.section, "")),
+        )
+        return next((cause for cause in causes if cause), None)
+
+    def of_token_ids(self, finding: Finding) -> Finding | None:
+        """Other token ids for the same input; they do not explain each other."""
+        if "files" in self.facts or finding.section not in ("tokenization", *LATER):
+            return None
+        cause = self.ids.get(finding.seen.input)
+        ids = finding.section == "tokenization" and finding.seen.value.get("type") == "ids"
+        return None if ids else cause
+
+    def of_fact(self, finding: Finding) -> Finding | None:
+        """A changed load fact; a fingerprint is itself explained by another tokenizer class or backend."""
+        if finding.section == "load":
+            fact = family(finding.seen.observation)
+            return self.facts.get("tokenizer") if fact and fact.name == "fingerprint" else None
+        able = [fact.name for fact in FAMILIES if finding.section in fact.explains]
+        return next((self.facts[name] for name in able if name in self.facts), None)
+
+    def of_numbers(self, finding: Finding) -> Finding | None:
+        """Other numbers, for the same input where seen."""
+        if finding.section != "generation" or not self.numbers:
+            return None
+        return self.numbers.get(finding.seen.input) or next(iter(self.numbers.values()))

@@ -1,0 +1,185 @@
+"""Two records, compared: every observation paired, judged and explained, differences gathered by cause."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from reports.causes import attribute, family
+from reports.distance import coarser
+from reports.explanations import Explanation
+from reports.finding import CHECKPOINTS, Entry, Finding
+from reports.grouping import entries
+from reports.record import Observation, Record
+from reports.text import counted, listed, plain
+from reports.verdict import PAIRED, SAME, Conditions, Judgement, Verdict, judge
+
+NOTHING_COMPARED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """counts: group -> verdict -> how many observations; findings: every one that is not SAME."""
+
+    base: Record
+    new: Record
+    counts: Mapping[str, Mapping[Verdict, int]]
+    findings: Sequence[Finding]
+    entries: Sequence[Entry]
+    notes: Sequence[str]
+
+    @property
+    def totals(self) -> Counter[Verdict]:
+        """Verdict -> how many observations."""
+        return sum((Counter(group) for group in self.counts.values()), Counter())
+
+    @property
+    def paired(self) -> int:
+        """How many observations could be compared."""
+        return sum(self.totals[verdict] for verdict in PAIRED)
+
+    def exit_code(self, failing: Collection[Verdict]) -> int:
+        """0, 1 when a failing verdict was given, 2 when nothing could be compared."""
+        if not self.paired:
+            return NOTHING_COMPARED
+        return int(any(self.totals[verdict] for verdict in failing))
+
+    def versions(self) -> list[tuple[str, str, str]]:
+        """(library, base, new) for everything whose version differs."""
+        base, new = self.base.environment.versions, self.new.environment.versions
+        names = [*base, *(name for name in new if name not in base)]
+        pairs = [(name, base.get(name, "absent"), new.get(name, "absent")) for name in names]
+        return [(name, before, after) for name, before, after in pairs if before != after]
+
+
+def compare(base: Record, new: Record, explanations: Sequence[Explanation] = ()) -> Comparison:
+    """Raises nothing for what records hold."""
+    conditions = conditions_of(base, new)
+    judge_pair = Judge(base, new, conditions, explanations)
+    counts: dict[str, Counter[Verdict]] = {}
+    findings: list[Finding] = []
+    broken = 0
+    for key in [
+        *base.observations,
+        *(key for key in new.observations if key not in base.observations),
+    ]:
+        finding = judge_pair(base.observations.get(key), new.observations.get(key))
+        counts.setdefault(finding.seen.group, Counter())[finding.verdict] += 1
+        broken += "nan_in_both" in finding.judgement.measures
+        if finding.verdict is not Verdict.SAME:
+            findings.append(finding)
+    attribute(findings, steady(base, findings))
+    return Comparison(
+        base, new, counts, findings, entries(findings), tuple(notes(base, new, broken))
+    )
+
+
+def conditions_of(base: Record, new: Record) -> Conditions:
+    """What the two runs have in common."""
+    a, b = base.environment, new.environment
+    return Conditions(
+        same_device=(a.device, a.dtype) == (b.device, b.dtype),
+        same_suite=a.suite == b.suite,
+        base_complete=base.complete,
+        new_complete=new.complete,
+        dtype=coarser(a.dtype, b.dtype),
+    )
+
+
+class Judge:
+    """Judges pairs of two records; knows their checkpoints, tokenizer classes and the explanations between them."""
+
+    def __init__(
+        self, base: Record, new: Record, conditions: Conditions, explanations: Sequence[Explanation]
+    ) -> None:
+        self.conditions = conditions
+        self.names = [{key[0] for key in record.observations} for record in (base, new)]
+        versions = base.environment.versions, new.environment.versions
+        self.explanations = [
+            explanation for explanation in explanations if explanation.spans(*versions)
+        ]
+        self.tokenizers: dict[str, set[str]] = {}
+        for record in (base, new):
+            for observation in record.observations.values():
+                self.learn(observation)
+
+    def learn(self, observation: Observation) -> None:
+        """Remember the tokenizer class a load fact names."""
+        if observation.group == "load" and "tokenizer" in observation.observation:
+            data = observation.value.get("data")
+            if isinstance(data, str) and data.isidentifier():
+                self.tokenizers.setdefault(observation.checkpoint, set()).add(data)
+
+    def __call__(self, base: Observation | None, new: Observation | None) -> Finding:
+        judgement = judge(base, new, self.conditions)
+        seen = new or base
+        assert seen is not None
+        if judgement is SAME:
+            return Finding(base, new, judgement, seen.group)
+        if not all(seen.checkpoint in names for names in self.names):
+            judgement = Judgement(judgement.verdict, (f"checkpoint {plain(seen.checkpoint)}",))
+            return Finding(base, new, judgement, CHECKPOINTS)
+        return Finding(
+            base, new, judgement, seen.group, self.explanation(base, new, judgement, seen)
+        )
+
+    def explanation(
+        self,
+        base: Observation | None,
+        new: Observation | None,
+        judgement: Judgement,
+        seen: Observation,
+    ) -> Explanation | None:
+        """The first explanation that matches."""
+        classes = self.tokenizers.get(seen.checkpoint, set())
+        return next(
+            (e for e in self.explanations if e.matches(base, new, judgement, classes)), None
+        )
+
+
+def steady(base: Record, findings: Sequence[Finding]) -> set[str]:
+    """Checkpoints with a fingerprint and none that changed."""
+    fingerprinted = {key[0] for key in base.observations if is_fingerprint(key[1])}
+    return fingerprinted - {
+        f.seen.checkpoint for f in findings if is_fingerprint(f.seen.observation)
+    }
+
+
+def is_fingerprint(observation: str) -> bool:
+    """Whether an observation is the encoding of the hostile text."""
+    fact = family(observation)
+    return fact is not None and fact.name == "fingerprint"
+
+
+def notes(base: Record, new: Record, broken: int) -> list[str]:
+    """What a reader must know before the differences, one line each; broken: arrays with NaN in both records."""
+    a, b = base.environment, new.environment
+    found = [
+        f"{side}: {note}"
+        for side, record in (("BASE", base), ("NEW", new))
+        for note in record.notes
+    ]
+    if a.suite != b.suite:
+        found.append(f"suite {a.suite} → {b.suite}: what only one of them observes is INCOMPARABLE")
+    if (a.device, a.dtype) != (b.device, b.dtype):
+        found.append(f"{a.device} {a.dtype} → {b.device} {b.dtype}: numbers are INCOMPARABLE")
+    if a.arguments != b.arguments:
+        found.append(
+            f"arguments differ: {' '.join(a.arguments) or 'none'} → {' '.join(b.arguments) or 'none'}"
+        )
+    shared = [name for name in a.checkpoints if name in b.checkpoints]
+    other = [
+        name
+        for name in shared
+        if a.checkpoints[name].get("digest") != b.checkpoints[name].get("digest")
+    ]
+    if other:
+        found.append(
+            f"the files of {listed(tuple(other), 5)} differ, which may explain any difference there"
+        )
+    if broken:
+        found.append(
+            f"NaN at the same places in both records: {counted(broken, 'array')}, judged by the rest"
+        )
+    return [plain(note) for note in found]

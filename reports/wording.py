@@ -1,0 +1,153 @@
+"""The sentences every rendering shares; all of them are printable, none is escaped for HTML or Markdown yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from reports.compare import Comparison
+from reports.distance import sentence
+from reports.finding import CHECKPOINTS, SECTIONS, SEVERITY, Entry
+from reports.text import counted, listed, plain
+from reports.verdict import Verdict
+
+NAMED = 2  # observations named in a heading; more are named below it
+TITLES = {
+    "checkpoints": "Checkpoints in one record only",
+    "load": "What loading makes of the files",
+    "tokenization": "Tokenization",
+    "outputs": "Shapes, keys and errors",
+    "numbers": "Numbers",
+    "generation": "Text generation",
+    "api": "Public calls and defaults",
+}
+MEANING: Mapping[Verdict, str] = {
+    Verdict.SAME: "bit for bit",
+    Verdict.EQUIVALENT: "within the allowed error",
+    Verdict.TIE: "two tokens were equally likely",
+    Verdict.EXPECTED: "explained by a documented change",
+    Verdict.CHANGED: "differs",
+    Verdict.APPEARED: "only in NEW",
+    Verdict.VANISHED: "only in BASE",
+    Verdict.BROKE: "worked, now raises",
+    Verdict.REPAIRED: "raised, now works",
+    Verdict.INCOMPARABLE: "nothing can be said",
+}
+
+
+def title(comparison: Comparison) -> str:
+    """`transformers 4.57.6 → 5.23.0`, or what else differs."""
+    changed = {name: f"{name} {before} → {after}" for name, before, after in comparison.versions()}
+    if not changed:
+        return f"{plain(comparison.base.name)}, recorded twice"
+    preferred = [name for name in ("transformers", "tokenizers", "torch") if name in changed]
+    return plain(changed[(preferred or list(changed))[0]])
+
+
+def outcome(comparison: Comparison) -> str:
+    """The whole comparison in one sentence."""
+    totals, paired = comparison.totals, comparison.paired
+    if not paired:
+        return "Nothing could be compared."
+    parts = [f"{totals[v]:,} {v}" for v in SEVERITY if totals[v]]
+    return f"{counted(paired, 'observation')} compared: {', '.join(parts)}."
+
+
+def context(comparison: Comparison) -> list[str]:
+    """Where the two runs happened, a line each."""
+    sides = []
+    for name, record in (("BASE", comparison.base), ("NEW", comparison.new)):
+        e = record.environment
+        machine = e.machine.get("processor") or e.machine.get("system") or "unknown machine"
+        threads = f", {counted(e.threads, 'thread')}" if e.threads else ""
+        sides.append(plain(f"{name:<5}{e.started}, {e.device} {e.dtype}, {machine}{threads}"))
+    return sides
+
+
+def section_title(section: str) -> str:
+    """The heading of a section."""
+    return TITLES.get(section, plain(section))
+
+
+def sections(entries: Sequence[Entry]) -> list[tuple[str, list[Entry]]]:
+    """(section, its entries) in reading order."""
+    names = dict.fromkeys([*SECTIONS, *(entry.section for entry in entries)])
+    grouped = [(name, [entry for entry in entries if entry.section == name]) for name in names]
+    return [(name, found) for name, found in grouped if found]
+
+
+def columns(comparison: Comparison) -> list[Verdict]:
+    """The verdicts that were given, harmless ones first."""
+    return [verdict for verdict in Verdict if comparison.totals[verdict]]
+
+
+def heading(entry: Entry) -> str:
+    """What changed, in a few words."""
+    if entry.section == CHECKPOINTS:
+        return plain(entry.edit)
+    if entry.verdict is Verdict.TIE:
+        return f"{observed(entry)}: a tie broke the other way"
+    edit = {"APPEARED": "appeared", "VANISHED": "vanished"}.get(entry.edit, plain(entry.edit, 160))
+    return f"{observed(entry)}: {edit}" if len(entry.observations) <= NAMED else edit
+
+
+def observed(entry: Entry) -> str:
+    """The names of an entry's observations."""
+    return listed(entry.observations, NAMED + 1)
+
+
+def scope(entry: Entry) -> str:
+    """How much one entry stands for."""
+    parts = (
+        []
+        if len(entry.observations) <= NAMED and entry.section != CHECKPOINTS
+        else [observed(entry)]
+    )
+    if len(entry.findings) > 1:
+        parts.append(counted(len(entry.findings), "observation"))
+    if entry.inputs > 1:
+        parts.append(counted(entry.inputs, "input"))
+    parts.append(listed(entry.checkpoints, 4))
+    return " · ".join(parts)
+
+
+def others(entry: Entry) -> str:
+    """The further edits seen in the same findings."""
+    if entry.verdict is Verdict.TIE:
+        return ""
+    found = [f"{plain(edit, 60)} ({count:,})" for edit, count in list(entry.others.items())[:3]]
+    more = len(entry.others) - len(found)
+    return ", ".join([*found, f"{more:,} more"] if more > 0 else found)
+
+
+def explains(entry: Entry) -> str:
+    """`explains 152 more: 112 tokenization, 40 numbers`, empty when it explains nothing."""
+    found = entry.explains
+    if not found:
+        return ""
+    return f"explains {sum(found.values()):,} more: " + ", ".join(
+        f"{count:,} {plain(name)}" for name, count in found.items()
+    )
+
+
+def origin(entry: Entry) -> str:
+    """Checkpoint and input of the example; empty where the scope says it already."""
+    seen = entry.example.seen
+    parts = [plain(seen.checkpoint, 60)] if len(entry.checkpoints) > 1 else []
+    if seen.input:
+        parts.append(f"input {quoted(seen.input)}")
+    return ", ".join(parts)
+
+
+def quoted(text: str) -> str:
+    """A string between quotation marks, blanks at its ends visible."""
+    inner = plain(text, 90)
+    stripped = inner.strip(" ")
+    start, end = len(inner) - len(inner.lstrip(" ")), len(inner) - len(inner.rstrip(" "))
+    return (
+        f"“{inner.replace(' ', '␠')}”" if not stripped else f"“{'␠' * start}{stripped}{'␠' * end}”"
+    )
+
+
+def numbers(entry: Entry) -> str:
+    """The deciding numbers of the example, empty when there are none."""
+    return plain(sentence(entry.example.judgement.measures))

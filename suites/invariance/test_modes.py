@@ -1,0 +1,35 @@
+"""Train and eval mode, and the dtypes weights are loaded in."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.agreement import agree_with_reference, final_states
+from fixtures.applicability import any_model, applies_to, drops_out, referenced
+from fixtures.ids import batch
+from fixtures.lazy import torch
+from fixtures.loading import fresh_model, load_model
+from fixtures.oracle import run
+
+
+@applies_to(any_model, drops_out)
+def test_dropout_only_in_train_mode(checkpoint, model, dtype, expect):
+    """Dropout makes two runs differ in train mode and never in eval mode."""
+    inputs = batch(checkpoint, seed=41)
+    other = fresh_model(checkpoint, dtype=dtype).train()
+    first, second = (final_states(run(other, inputs))[1] for _ in range(2))
+    expect.true(not torch.equal(first, second), "no difference", "different hidden states",
+                "model.train()(**inputs), twice", inputs=inputs)
+    other.eval()
+    back, wanted = final_states(run(other, inputs))[1], final_states(run(model, inputs))[1]
+    expect.true(torch.equal(back.cpu(), wanted.cpu()), "another answer", "the answer before training mode",
+                "model.train().eval()(**inputs)", inputs=inputs)
+
+
+@applies_to(any_model, referenced)
+@pytest.mark.parametrize("half", ["bfloat16", "float16"])
+def test_half_precision_is_close(checkpoint, device, expect, half):
+    """Weights loaded in half precision give the reference's outputs within that dtype's error."""
+    inputs = batch(checkpoint, seed=42)
+    outputs = run(load_model(checkpoint, "eager", half, device), inputs)
+    agree_with_reference(expect, outputs, inputs, half, f"model.to(torch.{half})(**inputs)")
