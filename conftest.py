@@ -40,6 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--record", metavar="DIR", help="where to write the record (default: reports/runs/last)"
     )
+    group.addoption("--observation", metavar="NAME[::INPUT]", help="record only this observation")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
     compare = commands.add_parser(
         "compare",
         help="say what changed between two records",
-        description="Exit status: 0 nothing failing, 1 a failing verdict was given, 2 nothing could be compared.",
+        description="Exit status: 0 nothing failed, 1 a failing verdict, 2 nothing was compared.",
     )
     record = "a record's directory, its name below reports/runs, or a version of transformers"
     compare.add_argument("base", metavar="BASE", help=record)
@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status as the design has it; an unreadable record or explanation is one line on stderr."""
+    """The exit status; an unreadable record or explanation is one line on stderr."""
     top = parser()
     options = top.parse_args(arguments)
     from reports.explanations import ExplanationError

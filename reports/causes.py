@@ -1,8 +1,8 @@
 """Which finding explains which: changed load facts first, then token ids, then numbers.
 
-A finding gets at most one parent, of the same checkpoint. What explanations.toml explains has its cause
-already, and what happens in the same way where no cause is seen was not caused by one. A parent orders the
-reading; it never softens a verdict.
+A finding gets at most one parent, of the same checkpoint. What explanations.toml explains has its
+cause already, and what happens in the same way where no cause is seen was not caused by one.
+A parent orders the reading; it never softens a verdict.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cache
 
 from reports.edits import generic
 from reports.finding import CHECKPOINTS, Finding
@@ -22,7 +23,7 @@ LATER = ("outputs", "numbers", "generation")
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Load facts (by glob of the observation's last parts) and the sections whose changes they explain."""
+    """Load facts, by globs of observations, and the sections whose changes they explain."""
 
     name: str
     globs: tuple[str, ...]
@@ -43,6 +44,7 @@ LAST = {
 }  # section -> the fact that explains it when no other does
 
 
+@cache
 def family(observation: str) -> Family | None:
     """The family of a load fact."""
     return next(
@@ -53,8 +55,8 @@ def family(observation: str) -> Family | None:
 def attribute(findings: Sequence[Finding], steady: Collection[str]) -> None:
     """Set the parent of every finding that another one explains.
 
-    steady: checkpoints whose fingerprint is the same in both records; there a renamed tokenizer class changed
-    no token and explains none.
+    steady: checkpoints whose fingerprint is the same in both records; there a renamed tokenizer
+    class changed no token and explains none.
     """
     grouped = defaultdict(list)
     for finding in findings:
@@ -134,7 +136,7 @@ class Causes:
         return None if ids else cause
 
     def of_fact(self, finding: Finding) -> Finding | None:
-        """A changed load fact; a fingerprint is itself explained by another tokenizer class or backend."""
+        """A changed load fact; another tokenizer class or backend explains a fingerprint."""
         if finding.section == "load":
             fact = family(finding.seen.observation)
             return self.facts.get("tokenizer") if fact and fact.name == "fingerprint" else None

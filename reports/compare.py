@@ -1,4 +1,4 @@
-"""Two records, compared: every observation paired, judged and explained, differences gathered by cause."""
+"""Two records, compared: observations paired, judged, explained, differences gathered by cause."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def conditions_of(base: Record, new: Record) -> Conditions:
 
 
 class Judge:
-    """Judges pairs of two records; knows their checkpoints, tokenizer classes and the explanations between them."""
+    """Judges pairs of two records; knows their checkpoints, tokenizer classes and explanations."""
 
     def __init__(
         self, base: Record, new: Record, conditions: Conditions, explanations: Sequence[Explanation]
@@ -153,7 +153,7 @@ def is_fingerprint(observation: str) -> bool:
 
 
 def notes(base: Record, new: Record, broken: int) -> list[str]:
-    """What a reader must know before the differences, one line each; broken: arrays with NaN in both records."""
+    """What a reader must know first, one line each; broken: arrays with NaN in both records."""
     a, b = base.environment, new.environment
     found = [
         f"{side}: {note}"
@@ -166,7 +166,7 @@ def notes(base: Record, new: Record, broken: int) -> list[str]:
         found.append(f"{a.device} {a.dtype} → {b.device} {b.dtype}: numbers are INCOMPARABLE")
     if a.arguments != b.arguments:
         found.append(
-            f"arguments differ: {' '.join(a.arguments) or 'none'} → {' '.join(b.arguments) or 'none'}"
+            f"arguments: {' '.join(a.arguments) or 'none'} → {' '.join(b.arguments) or 'none'}"
         )
     shared = [name for name in a.checkpoints if name in b.checkpoints]
     other = [
@@ -180,6 +180,6 @@ def notes(base: Record, new: Record, broken: int) -> list[str]:
         )
     if broken:
         found.append(
-            f"NaN at the same places in both records: {counted(broken, 'array')}, judged by the rest"
+            f"NaN at the same places on both sides: {counted(broken, 'array')}, judged by the rest"
         )
     return [plain(note) for note in found]

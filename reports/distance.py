@@ -1,13 +1,14 @@
 """How far two arrays, or two summaries of logits, are apart, and whether that is allowed.
 
-The allowed error is stated here and nowhere else. Both records carry an absolute tolerance (derived by
-the suite) and a noise floor: allowed = max(tolerance, min(4 x tolerance, noise)), each the larger of the two
-records'. An observation without a tolerance gets 64 units in the last place of its largest magnitude,
-in the coarser of the two dtypes: room for a few dozen reordered additions, not for another computation.
+The allowed error is stated here and nowhere else. Both records carry an absolute tolerance
+(derived by the suite) and a noise floor: allowed = max(tolerance, min(4 x tolerance, noise)), each
+the larger of the two records'. An observation without a tolerance gets 64 units in the last place
+of its largest magnitude, in the coarser of the two dtypes: room for a few dozen reordered
+additions, not for another computation.
 
-NaN equals nothing: on one side only, it is a change whatever the tolerance. NaN at the same places on both
-sides is the same broken outcome twice, as an error of the same kind is: nothing changed there, the rest is
-judged, and `nan_in_both` says so.
+NaN equals nothing: on one side only, it is a change whatever the tolerance. NaN at the same places
+on both sides is the same broken outcome twice, as an error of the same kind is: nothing changed
+there, the rest is judged, and `nan_in_both` says so.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ Measures = Mapping[str, float | int | str]
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Absolute tolerance and noise floor, the larger of both records'; None where neither has one."""
+    """Absolute tolerance and noise floor, the larger of both records'; None where absent."""
 
     tolerance: float | None
     noise: float | None
@@ -66,7 +67,7 @@ def coarser(*dtypes: str) -> str:
 
 
 def distance(base: Numbers, new: Numbers, bounds: Bounds, run_dtype: str, logits: bool) -> Distance:
-    """Two arrays of the same run dtype; `logits` asks for what differs in the distributions of the last axis."""
+    """Two arrays; `logits` asks for what differs in the distributions along the last axis."""
     if base.dtype != new.dtype:
         return Distance(False, f"dtype {base.dtype} → {new.dtype}")
     if base.shape != new.shape:
@@ -81,13 +82,11 @@ def distance(base: Numbers, new: Numbers, bounds: Bounds, run_dtype: str, logits
     magnitude = largest(a, b)
     dtype = coarser(base.dtype, run_dtype)
     allowed = bounds.allowed(DEFAULT_ULPS * ulp(magnitude, dtype))
-    measures: dict[str, float | int | str] = {
-        "max_abs_error": float(error.max(initial=0.0)),
-        "allowed": allowed,
-    }
+    worst = float(error.max(initial=0.0))
+    measures: dict[str, float | int | str] = {"max_abs_error": worst, "allowed": allowed}
     if nan.any():
         measures["nan_in_both"] = int(nan.sum())
-    if measures["max_abs_error"] <= allowed:
+    if worst <= allowed:
         return Distance(True, "within tolerance", measures)
     measures |= magnitudes(error, allowed, magnitude, dtype)
     if logits and a.ndim and a.shape[-1] > 1:
@@ -126,11 +125,12 @@ def log_softmax(rows: Floats) -> Floats:
     """Of each row (rows, V); rows without a finite maximum give NaN."""
     with np.errstate(invalid="ignore", divide="ignore"):
         shifted = rows - rows.max(-1, keepdims=True)
-        return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+        result: Floats = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+    return result
 
 
 def distributions(base: Floats, new: Floats) -> dict[str, float | int | str]:
-    """Rows of logits (rows, V) as distributions: top-k log-probabilities, KL(base, new), argmax flips."""
+    """Logits (rows, V) as distributions: top-k log-probabilities, KL(base, new), argmax flips."""
     usable = np.isfinite(base.max(-1)) & np.isfinite(new.max(-1))
     base, new = base[usable], new[usable]
     if not len(base):
@@ -156,8 +156,8 @@ def distributions(base: Floats, new: Floats) -> dict[str, float | int | str]:
 def topk_distance(base: TopK, new: TopK, bounds: Bounds, run_dtype: str) -> Distance:
     """Two summaries of logits.
 
-    A token that only one record lists has, in the other, at most the smallest listed log-probability: the
-    difference counted for it is the least it can be.
+    A token that only one record lists has, in the other, at most the smallest listed
+    log-probability: the difference counted for it is the least it can be.
     """
     if base.shape != new.shape:
         return Distance(False, "shape", {"shape": f"{list(base.shape)} → {list(new.shape)}"})
@@ -200,7 +200,10 @@ def arrays(base: TopK, new: TopK) -> list[tuple[NDArray[np.generic], NDArray[np.
 
 
 def row_distance(base: TopK, new: TopK, row: int) -> tuple[float, float]:
-    """The largest log-probability difference of one row, and KL(base, new) with everything not listed by both as one outcome."""
+    """The largest log-probability difference of one row, and KL(base, new).
+
+    What not both list counts as one outcome, so that KL is a lower bound.
+    """
     p = dict(zip(base.indices[row].tolist(), base.logprobs[row].tolist(), strict=True))
     q = dict(zip(new.indices[row].tolist(), new.logprobs[row].tolist(), strict=True))
     shared = p.keys() & q.keys()

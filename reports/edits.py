@@ -1,7 +1,7 @@
 """What kind of edit turns one value into another, in words that are equal for the same cause.
 
-`−▁ at the start`, `BertTokenizerFast → BertTokenizer`, `other text`: differences with the same edit are
-read as one. An edit in GENERIC says too little to be one cause across observations.
+`−▁ at the start`, `BertTokenizerFast → BertTokenizer`, `other text`: differences with the same
+edit are read as one. An edit in GENERIC says too little to be one cause across observations.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def generalised(text: str) -> str:
 
 
 def operations(base: Sequence[Any], new: Sequence[Any]) -> list[Operation]:
-    """Opcodes (tag, i1, i2, j1, j2) without the equal ones; a long differing middle is one replacement."""
+    """Opcodes (tag, i1, i2, j1, j2) that change something; a long middle is one replacement."""
     start = 0
     shorter = min(len(base), len(new))
     while start < shorter and base[start] == new[start]:
@@ -119,7 +119,7 @@ def character_edit(removed: str, added: str) -> str:
 
 
 def mark(text: str) -> bool:
-    """Whether text is no word but whitespace, punctuation, a blank's stand-in or a special token."""
+    """Whether text is no word: whitespace, punctuation, a blank's stand-in, a special token."""
     return bool(SPECIAL.fullmatch(text)) or not any(c.isalnum() and c not in BLANKS for c in text)
 
 
@@ -185,7 +185,7 @@ def placed(
 
 
 def data_edits(base: Any, new: Any, path: str) -> list[str]:
-    """Edits of JSON data, each with the path of what it changed; list positions are left out of paths."""
+    """Edits of JSON data, each with the path of what it changed, without positions in lists."""
     if isinstance(base, dict) and isinstance(new, dict):
         return mapping_edits(base, new, path)
     if isinstance(base, list) and isinstance(new, list):
@@ -203,9 +203,9 @@ def mapping_edits(base: dict[str, Any], new: dict[str, Any], path: str) -> list[
     prefix = f"{path}." if path else ""
     found = [f"{REMOVED}{visible(prefix + key, 80)}" for key in base if key not in new]
     found += [f"{ADDED}{visible(prefix + key, 80)}" for key in new if key not in base]
-    for key in base:
-        if key in new and canonical(base[key]) != canonical(new[key]):
-            found += data_edits(base[key], new[key], visible(prefix + key, 80))
+    for key, item in base.items():
+        if key in new and canonical(item) != canonical(new[key]):
+            found += data_edits(item, new[key], visible(prefix + key, 80))
     return found
 
 

@@ -1,6 +1,7 @@
-"""The example of an entry: base and new aligned under each other, what differs marked, blanks visible.
+"""The example of an entry: base and new aligned, what differs marked, blanks visible.
 
-Every renderer draws these lines; their text is printable (reports.text) but not yet escaped for HTML or Markdown.
+Every renderer draws these lines; their text is printable (reports.text), but not yet escaped for
+HTML or Markdown.
 """
 
 from __future__ import annotations
@@ -206,7 +207,7 @@ def aligned(found: list[Cell], gap: str) -> list[Line]:
 
 
 def spans(cells: list[tuple[str | None, str | None, int]], gap: str, mark: Mark) -> list[Span]:
-    """One side's cells (own, other, columns), marked where they differ; neighbours of one mark joined."""
+    """One side's cells (own, other, columns), marked where they differ."""
     found: list[Span] = []
     for own, other, columns in cells:
         text = padded(own or "", columns)

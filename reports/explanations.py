@@ -1,8 +1,9 @@
 """Why a behaviour changed between versions: explanations.toml, matched narrowly.
 
-An explanation applies when BASE is before the release range and NEW inside it, and only to findings whose
-verdict, observation, checkpoint, tokenizer class and *value* it names. Where it names an edit, every edit
-of the finding must match, so that a second change hiding in the same observation stays CHANGED.
+An explanation applies when BASE is before the release range and NEW inside it, and only to
+findings whose verdict, observation, checkpoint, tokenizer class and *value* it names. Where it
+names an edit, every edit of the finding must match, so that a second change hiding in the same
+observation stays CHANGED.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class ExplanationError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """One known change; the patterns are globs (observations, checkpoints, tokenizers) and regular expressions."""
+    """One known change; names are matched by globs, values and edits by regular expressions."""
 
     id: str
     cause: str
@@ -59,7 +60,7 @@ class Explanation:
         return f"{self.library}{self.release}"
 
     def spans(self, base: Mapping[str, str], new: Mapping[str, str]) -> bool:
-        """Whether the change lies between two sets of versions: NEW has it, BASE is older and has not."""
+        """Whether the change lies between two sets of versions: NEW has it, the older BASE not."""
         try:
             before, after = Version(base[self.library]), Version(new[self.library])
         except (KeyError, InvalidVersion):
@@ -74,7 +75,7 @@ class Explanation:
         judgement: Judgement,
         tokenizers: Iterable[str],
     ) -> bool:
-        """Whether it explains this finding; `tokenizers` are the class names of its checkpoint in either record."""
+        """Whether it explains this finding; `tokenizers`: class names of its checkpoint."""
         seen = base or new
         assert seen is not None
         return (

@@ -1,4 +1,4 @@
-"""One compared observation that is not SAME, and the entries that gather findings with one cause."""
+"""One compared observation, and the entries that gather findings with one cause."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ SEVERITY = (
 class Finding:
     """A pair of observations, or one without a partner, and what was made of it.
 
-    section: where people read it; the observation's group, or `checkpoints` when only one record has its checkpoint.
+    section: where people read it; the observation's group, or `checkpoints` when only one record
+    has its checkpoint.
     parent: the finding that explains this one.
     """
 
@@ -57,7 +58,7 @@ class Finding:
 
 @dataclass(eq=False)
 class Entry:
-    """Findings with the same verdict and the same kind of edit: what a person reads as one change."""
+    """Findings with one verdict and one kind of edit: what a person reads as one change."""
 
     section: str
     verdict: Verdict
@@ -68,7 +69,7 @@ class Entry:
 
     @cached_property
     def example(self) -> Finding:
-        """The largest error, else the finding with the fewest edits and the shortest input that is not empty."""
+        """The largest error, else the fewest edits and the shortest input that is not empty."""
         return min(self.findings, key=clarity)
 
     @property

@@ -1,4 +1,4 @@
-"""Findings gathered into the few entries a person reads: one kind of edit, one entry, causes above effects."""
+"""Findings gathered into the few entries a person reads: one for a kind of edit, causes first."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reports.edits import generic
 from reports.finding import Entry, Finding, importance, order
 from reports.verdict import UNCHANGED, Verdict
 
-SPECIFIC_WEIGHT = 5  # how much rarer an edit that names its cause may be than one that does not, and still be chosen
+SPECIFIC_WEIGHT = 5  # how much rarer a telling edit may be than a generic one, and be chosen
 SINGLES = 3  # so many one-off edits of one observation are listed; more are one entry
 VARIOUS = "various edits"
 
@@ -33,7 +33,7 @@ def entries(findings: Sequence[Finding]) -> tuple[Entry, ...]:
 
 
 def gathered(findings: list[Finding], placed: dict[int, Entry]) -> list[tuple[Entry, Entry | None]]:
-    """The entries of one section with their parents; `placed` (id of finding -> entry) grows with them.
+    """The entries of one section with their parents; `placed` (id of finding -> entry) grows.
 
     A cause may stand in the same section as its effect, so causes are placed first.
     """
@@ -73,7 +73,7 @@ def key_of(finding: Finding, edit: str, parent: Entry | None) -> Key:
 
 
 def choose(findings: Sequence[Finding]) -> dict[int, str]:
-    """id of finding -> the edit to read it under: the one it shares with most, telling ones preferred."""
+    """id of finding -> the edit it shares with most others, telling ones preferred."""
     counts = Counter((f.verdict, edit) for f in findings for edit in f.judgement.edits)
 
     def weight(finding: Finding, edit: str) -> int:

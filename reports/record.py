@@ -1,7 +1,7 @@
 """One run on disk: environment.json and observations-WORKER.jsonl, read line by line.
 
-A worker that ends in order closes its file with `{"end": TIME, "observations": COUNT}`. A file without
-it was cut short: what it holds counts, and what it lacks says nothing.
+A worker that ends in order closes its file with `{"end": TIME, "observations": COUNT}`. A file
+without it was cut short: what it holds counts, and what it lacks says nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Key = tuple[str, str, str]
 
 
 class RecordError(Exception):
-    """A record that cannot be read; the message says which file, what is wrong and what to do, in one line."""
+    """A record that cannot be read; one line says which file, what is wrong and what to do."""
 
 
 class Observation(NamedTuple):
@@ -114,7 +114,8 @@ def version_of(path: Path) -> str | None:
 def read(path: Path) -> Record:
     """Read a record, tolerating torn lines; the last of several lines with one key counts.
 
-    Raises RecordError when the environment is unreadable, the schema is another one, or nothing was observed.
+    Raises RecordError when the environment is unreadable, the schema is another one, or nothing was
+    observed.
     """
     environment = read_environment(path / "environment.json")
     files = sorted(
@@ -151,8 +152,8 @@ def read_environment(path: Path) -> Environment:
     try:
         return environment_from(raw)
     except (KeyError, TypeError, AttributeError) as error:
-        message = f"{plain(str(path))}: {type(error).__name__} {error} in the environment; record it again"
-        raise RecordError(plain(message)) from error
+        what = f"{type(error).__name__} {error} in the environment"
+        raise RecordError(plain(f"{path}: {what}; record it again")) from error
 
 
 def environment_from(raw: Mapping[str, Any]) -> Environment:

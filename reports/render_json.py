@@ -1,4 +1,4 @@
-"""A comparison as JSON with every difference in it; the format is reports/schema/comparison.json."""
+"""A comparison as JSON with every difference; the format is reports/schema/comparison.json."""
 
 from __future__ import annotations
 

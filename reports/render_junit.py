@@ -1,4 +1,4 @@
-"""A comparison as JUnit XML: a suite for each section, a case for each change and one for all that stayed."""
+"""A comparison as JUnit XML: a suite for each section, a case for each change."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reports.verdict import UNCHANGED, Verdict
 
 
 def junit(comparison: Comparison, failing: Collection[Verdict]) -> str:
-    """A change below its cause is a case as well; failing verdicts are failures, INCOMPARABLE is skipped."""
+    """Effects are cases as well; failing verdicts are failures, INCOMPARABLE is skipped."""
     root = ElementTree.Element("testsuites", name=plain(wording.title(comparison)))
     every = [entry for top in comparison.entries for entry in (top, *top.descendants())]
     sections = {entry.section for entry in every} | set(comparison.counts)

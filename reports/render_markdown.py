@@ -59,9 +59,8 @@ def block(entry: Entry) -> str:
     """One entry with its example, its reproduction folded away."""
     parts = [f"**{entry.verdict}** {code(wording.heading(entry))}", escape(wording.scope(entry))]
     if entry.explanation:
-        parts.append(
-            f"{escape(entry.explanation.cause)} ([{entry.explanation.releases}]({entry.explanation.link}))"
-        )
+        why = entry.explanation
+        parts.append(f"{escape(why.cause)} ([{why.releases}]({why.link}))")
     if entry.verdict not in BARE:
         parts += details(entry)
     if text := wording.explains(entry):

@@ -139,7 +139,8 @@ def rest(entries: list[Entry], level: int) -> RenderableType:
     findings = sum(len(entry.findings) + sum(entry.explains.values()) for entry in entries)
     verdicts = Counter(entry.verdict for entry in entries)
     kinds = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
-    text = f"and {counted(len(entries), 'more kind')} of change ({kinds}; {counted(findings, 'observation')}): see --html or --json"
+    more = counted(len(entries), "more kind")
+    text = f"and {more} of change ({kinds}; {counted(findings, 'observation')}): see --html"
     return Padding(Text(text, "dim"), (int(not level), 0, 0, 2 * level))
 
 

@@ -1,4 +1,4 @@
-"""Untrusted text made readable and harmless: whitespace visible, nothing that can steer a terminal."""
+"""Untrusted text made readable and harmless: blanks visible, nothing that steers a terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+!|~@&$])")
 
 
 def plain(text: str, limit: int | None = None) -> str:
-    """One printable line: control, format and surrogate characters become `\\n`, `\\x1b`, `\\u202e`.
+    """One printable line: control and format characters become `\\n`, `\\x1b`, `\\u202e`.
 
     limit: characters kept; an ellipsis stands for what was cut.
     """

@@ -40,7 +40,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Ids:
-    """Token ids; tokens as long as the ids; gaps (top-1 minus top-2 logit) for the last ids, which were generated."""
+    """Token ids, their strings, and gaps (top-1 minus top-2 logit) of the last, generated ones."""
 
     data: tuple[int, ...]
     tokens: tuple[str, ...] | None
@@ -63,7 +63,7 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class TopK:
-    """The largest log-probabilities of each row; indices and logprobs (rows, k), rest and top (rows,)."""
+    """The most likely of each row: indices and logprobs (rows, k), rest and top (rows,)."""
 
     shape: tuple[int, ...]
     indices: NDArray[np.int64]

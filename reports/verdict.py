@@ -46,7 +46,7 @@ PAIRED = frozenset(Verdict) - BARE
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What two records have in common: the library's numbers may only be compared on one device in one dtype."""
+    """What two records share: numbers may only be compared on one device in one dtype."""
 
     same_device: bool = True
     same_suite: bool = True
@@ -66,7 +66,7 @@ class Conditions:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A verdict, the kinds of edit it was given for (most telling first) and the deciding numbers."""
+    """A verdict, the kinds of edit it was given for, and the deciding numbers."""
 
     verdict: Verdict
     edits: tuple[str, ...] = ()
@@ -97,7 +97,7 @@ def identical(base: Mapping[str, object], new: Mapping[str, object]) -> bool:
     """Bit for bit, whatever the order of keys; errors by kind."""
     if base.get("type") == new.get("type") == "error":
         return base.get("kind") == new.get("kind")
-    return repr(base) == repr(new) or canonical(base) == canonical(new)
+    return repr(base) == repr(new) or (base == new and canonical(base) == canonical(new))
 
 
 def larger(base: float | None, new: float | None) -> float | None:
@@ -166,8 +166,8 @@ def judge_ids(base: Ids, new: Ids, bounds: Bounds, conditions: Conditions) -> Ju
 def judge_generated(base: Ids, new: Ids, bounds: Bounds) -> Judgement:
     """Generated ids.
 
-    Logits that are each off by at most the allowed error swap two tokens only where the gaps seen before and
-    after the swap add up to at most twice that error: both sides must have been near a tie.
+    Logits that are each off by at most the allowed error swap two tokens only where the gaps seen
+    before and after the swap add up to at most twice that error: both sides were near a tie.
     """
     shorter = min(len(base.data), len(new.data))
     first = next((i for i in range(shorter) if base.data[i] != new.data[i]), shorter)

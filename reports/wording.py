@@ -1,4 +1,4 @@
-"""The sentences every rendering shares; all of them are printable, none is escaped for HTML or Markdown yet."""
+"""The sentences every rendering shares; printable, but not yet escaped for HTML or Markdown."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from reports.finding import CHECKPOINTS, SECTIONS, SEVERITY, Entry
 from reports.text import counted, listed, plain
 from reports.verdict import Verdict
 
+LIBRARIES = ("transformers", "tokenizers", "torch")  # what a title names first
 NAMED = 2  # observations named in a heading; more are named below it
 TITLES = {
     "checkpoints": "Checkpoints in one record only",
@@ -39,8 +40,8 @@ def title(comparison: Comparison) -> str:
     changed = {name: f"{name} {before} → {after}" for name, before, after in comparison.versions()}
     if not changed:
         return f"{plain(comparison.base.name)}, recorded twice"
-    preferred = [name for name in ("transformers", "tokenizers", "torch") if name in changed]
-    return plain(changed[(preferred or list(changed))[0]])
+    preferred = [changed[name] for name in LIBRARIES if name in changed]
+    return plain([*preferred, *changed.values()][0])
 
 
 def outcome(comparison: Comparison) -> str:

@@ -1,0 +1,121 @@
+"""Forward passes in every way a user calls them."""
+
+from __future__ import annotations
+
+from fixtures.applicability import any_model, applies_to, processor, text_model, tokenizer
+from fixtures.ids import batch, labels
+from fixtures.lazy import torch, transformers
+from fixtures.loading import fresh_model, load_model
+from fixtures.oracle import own_tolerance, run
+from fixtures.tolerance import flattened
+
+REQUIRED = ("input_ids", "decoder_input_ids", "pixel_values")
+TEXTS = ("Hello, how are you?", "The capital of France is", " leading space", "it 's clean . up , now !")
+
+
+@applies_to(any_model)
+def test_forward(checkpoint, model, observe):
+    """Logits and hidden states with masks, without, left-padded, and their keys and shapes."""
+    ways = {
+        "right padded": batch(checkpoint, seed=61),
+        "left padded": batch(checkpoint, side="left", seed=62),
+        "single": batch(checkpoint, [19], seed=63),
+    }
+    for name, inputs in ways.items():
+        given = {n: v for n, v in inputs.items() if n != "position_ids"}
+        record(observe, checkpoint, f"forward/{name}", model, given)
+    bare = {n: v for n, v in ways["right padded"].items() if n in REQUIRED}
+    record(observe, checkpoint, "forward/no mask", model, bare)
+
+
+def record(observe, checkpoint, name, model, inputs) -> None:
+    """The keys and shapes of a forward pass, and its numbers with the error allowed to them."""
+    outputs = None
+
+    def call():
+        nonlocal outputs
+        outputs = run(model, inputs)
+        return {n: list(v.shape) for n, v in flattened(outputs).items()}
+
+    observe.attempt(f"{name}/shapes", call, group="outputs")
+    if outputs is None:
+        return
+    try:
+        allowed = own_tolerance(checkpoint, inputs)
+    except Exception:
+        allowed = {}
+    flat = flattened(outputs)
+    for key in ("logits", "start_logits", "end_logits", "last_hidden_state", "pooler_output"):
+        if key in flat:
+            observe(f"{name}/{key}", flat[key], group="numbers", tolerance=allowed.get(key))
+    observe(f"{name}/hidden state norms", norms(flat), group="numbers", tolerance=None if not allowed else 100 * max(allowed.values()))
+
+
+def norms(flat):
+    """The mean size of each hidden state, one number a layer."""
+    return torch.tensor([float(v.abs().mean()) for n, v in flat.items() if "hidden_states." in n])
+
+
+@applies_to(any_model)
+def test_call_conventions(checkpoint, model, observe):
+    """Positional inputs, labels, tuple outputs, defaults left alone: what comes back."""
+    inputs = batch(checkpoint, [9, 9], seed=64)
+    first = next(iter(inputs.values()))
+    given = {n: v for n, v in inputs.items() if n != "position_ids"}
+    with torch.no_grad():
+        observe.attempt("outputs/positional", lambda: sorted(model(first).keys()), group="outputs")
+        observe.attempt("outputs/keys", lambda: list(model(**given).keys()), group="outputs")
+        observe.attempt("outputs/tuple", lambda: len(model(**given, return_dict=False)), group="outputs")
+        observe.attempt("outputs/cache", lambda: type(model(**given).get("past_key_values")).__name__, group="outputs")
+        if checkpoint.head:
+            observe.attempt("outputs/loss", lambda: model(**given, **labels(checkpoint, inputs)).loss, group="numbers")
+
+
+@applies_to(any_model)
+def test_dtypes_and_kernels(checkpoint, observe):
+    """Each dtype and attention implementation: does it load, and what are its numbers."""
+    inputs = batch(checkpoint, [12, 7], seed=65)
+    for attention in ("eager", "sdpa"):
+        observe.attempt(f"forward/{attention}", lambda a=attention: summary(load_model(checkpoint, a), inputs), group="outputs")
+    for dtype in ("bfloat16", "float16", "float64", "auto"):
+        observe.attempt(f"forward/{dtype}", lambda d=dtype: summary(fresh_model(checkpoint, dtype=d), inputs), group="outputs")
+
+
+def summary(model, inputs):
+    """The dtype of the outputs, and their shapes."""
+    outputs = flattened(run(model, inputs, output_attentions=False))
+    return {name: [str(value.dtype), *value.shape] for name, value in outputs.items()}
+
+
+@applies_to(text_model, tokenizer)
+def test_from_text(checkpoint, tokenizer, model, observe):
+    """From text to logits, the way a user calls it."""
+    for text in TEXTS:
+        def logits(text=text):
+            inputs = tokenizer(text, return_tensors="pt")
+            if checkpoint.kind == "encoder-decoder" and checkpoint.head == "Seq2SeqLM":
+                inputs["decoder_input_ids"] = inputs["input_ids"][:, :4]
+            with torch.no_grad():
+                outputs = model(**inputs)
+            return next(v for n, v in outputs.items() if "logits" in n or n == "last_hidden_state")
+
+        observe.attempt("forward/from text", logits, input=text, group="numbers", tolerance=from_text_tolerance(checkpoint))
+
+
+def from_text_tolerance(checkpoint):
+    """The error allowed to logits on a batch of the same kind, the largest output's."""
+    allowed = own_tolerance(checkpoint, batch(checkpoint, seed=66))
+    return max((v for n, v in allowed.items() if "logits" in n or n == "last_hidden_state"), default=None)
+
+
+@applies_to(processor)
+def test_images(checkpoint, processor, observe):
+    """What the processor makes of a gradient, an array and images of other sizes."""
+    from fixtures.images import gradient
+
+    for size in ((32, 32), (48, 20), (224, 224), (7, 300)):
+        observe.attempt("vision/pixels", lambda s=size: processor(gradient(s), return_tensors="pt")["pixel_values"],
+                        input=f"{size}", group="numbers", tolerance=1e-5)
+    observe.attempt("vision/class", lambda: type(processor).__name__, group="load")
+    observe.attempt("vision/class by default",
+                    lambda: type(transformers.AutoImageProcessor.from_pretrained(checkpoint.path)).__name__, group="load")

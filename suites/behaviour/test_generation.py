@@ -1,0 +1,69 @@
+"""Generation in every mode a user asks for."""
+
+from __future__ import annotations
+
+from fixtures.applicability import applies_to, generates, tokenizer
+from fixtures.ids import batch, pad_id
+from fixtures.lazy import torch
+from fixtures.oracle import own_tolerance
+
+MODES = {
+    "greedy": {"do_sample": False, "num_beams": 1},
+    "beams": {"do_sample": False, "num_beams": 3},
+    "beams, all returned": {"do_sample": False, "num_beams": 3, "num_return_sequences": 3},
+    "beams, length penalty": {"do_sample": False, "num_beams": 3, "length_penalty": 2.0, "early_stopping": True},
+    "repetition penalty": {"do_sample": False, "num_beams": 1, "repetition_penalty": 1.5},
+    "no repeated pairs": {"do_sample": False, "num_beams": 1, "no_repeat_ngram_size": 2},
+    "at least six": {"do_sample": False, "num_beams": 1, "min_new_tokens": 6},
+    "without cache": {"do_sample": False, "num_beams": 1, "use_cache": False},
+    "sampled": {"do_sample": True, "num_beams": 1, "top_k": 0, "temperature": 0.8},
+    "sampled, top k": {"do_sample": True, "num_beams": 1, "top_k": 5},
+    "sampled, top p": {"do_sample": True, "num_beams": 1, "top_k": 0, "top_p": 0.7},
+    "sampled beams": {"do_sample": True, "num_beams": 2},
+    "contrastive": {"do_sample": False, "penalty_alpha": 0.6, "top_k": 4},
+    "diverse beams": {"do_sample": False, "num_beams": 4, "num_beam_groups": 2, "diversity_penalty": 1.0},
+    "static cache": {"do_sample": False, "num_beams": 1, "cache_implementation": "static"},
+}
+PROMPTS = ("The capital of France is", "one two three", "Hello", " leading space")
+
+
+@applies_to(generates)
+def test_generation_modes(checkpoint, model, observe):
+    """Ids generated from fixed prompts in every mode, with their scores."""
+    given = batch(checkpoint, [9, 9] if checkpoint.kind == "encoder-decoder" else [9], seed=71)
+    inputs = {n: given[n] for n in ("input_ids", "attention_mask")}
+    allowed = max((v for n, v in own_tolerance(checkpoint, given).items() if n == "logits"), default=None)
+    for mode, options in MODES.items():
+        def generated(options=options):
+            torch.manual_seed(0)
+            out = model.generate(**inputs, max_new_tokens=10, pad_token_id=pad_id(checkpoint), output_scores=True,
+                                 return_dict_in_generate=True, **options)
+            return as_generated(out)
+
+        observe.attempt(f"generation/{mode}", generated, group="generation", tolerance=allowed)
+
+
+def as_generated(out):
+    """The first row's ids, with the gap between the two best scores at each of its steps."""
+    gaps = []
+    for scores in out.scores:
+        best = scores[0].float().topk(2).values
+        gaps.append(float(best[0] - best[1]))
+    ids = [int(i) for i in out.sequences.flatten()]
+    front = len(ids) - len(gaps)
+    return {"type": "ids", "data": ids, "gaps": [1e9] * front + gaps if len(out.sequences) == 1 and front >= 0 else None}
+
+
+@applies_to(generates, tokenizer)
+def test_generated_text(checkpoint, tokenizer, model, observe):
+    """From a prompt to text, with the defaults left alone and with greedy decoding."""
+    for prompt in PROMPTS:
+        def text(prompt=prompt, **options):
+            torch.manual_seed(0)
+            inputs = tokenizer(prompt, return_tensors="pt")
+            inputs.pop("token_type_ids", None)
+            return tokenizer.decode(model.generate(**inputs, **options)[0], skip_special_tokens=True)
+
+        observe.attempt("generation/text, greedy", lambda p=prompt: text(p, max_new_tokens=12, do_sample=False, num_beams=1),
+                        input=prompt, group="generation")
+        observe.attempt("generation/text, defaults", lambda p=prompt: text(p), input=prompt, group="generation")

@@ -1,0 +1,127 @@
+"""How a checkpoint loads: the facts that explain a hundred changed outputs in one line."""
+
+from __future__ import annotations
+
+import inspect
+
+from fixtures.applicability import any_model, applies_to, tokenizer
+from fixtures.checkpoint import HEADS
+from fixtures.lazy import transformers
+from fixtures.loading import SAFE, fresh_model, fresh_tokenizer, load_model, load_tokenizer
+from fixtures.walk import HOSTILE
+
+TOKENIZER_FACTS = (
+    "is_fast vocab_size model_max_length padding_side truncation_side model_input_names "
+    "clean_up_tokenization_spaces all_special_tokens all_special_ids special_tokens_map"
+).split()
+GENERATION_FACTS = (
+    "max_length max_new_tokens min_length do_sample num_beams num_beam_groups temperature top_k top_p min_p "
+    "typical_p repetition_penalty encoder_repetition_penalty length_penalty no_repeat_ngram_size early_stopping "
+    "num_return_sequences renormalize_logits use_cache cache_implementation pad_token_id bos_token_id "
+    "eos_token_id decoder_start_token_id forced_bos_token_id forced_eos_token_id"
+).split()
+
+
+@applies_to(tokenizer)
+def test_tokenizer_facts(checkpoint, observe):
+    """What AutoTokenizer made of the files, and how a hostile text comes out."""
+    made = observe.attempt("load/tokenizer/class", lambda: type(load_tokenizer(checkpoint)).__name__, group="load")
+    if made is None:
+        return
+    loaded = load_tokenizer(checkpoint)
+    for fact in TOKENIZER_FACTS:
+        observe.attempt(f"load/tokenizer/{fact}", lambda fact=fact: getattr(loaded, fact), group="load")
+    observe.attempt("load/tokenizer/length", lambda: len(loaded), group="load")
+    observe.attempt("load/tokenizer/backend", lambda: type(loaded.backend_tokenizer.model).__name__, group="load")
+    for part in ("normalizer", "pre_tokenizer", "decoder", "post_processor"):
+        pipeline = lambda part=part: str(getattr(loaded.backend_tokenizer, part))[:400]
+        observe.attempt(f"load/tokenizer/{part}", pipeline, group="load")
+    observe.attempt("load/tokenizer/fingerprint", lambda: loaded(HOSTILE)["input_ids"], group="load")
+    observe.attempt(
+        "load/tokenizer/added",
+        lambda: {str(i): repr(t) for i, t in sorted(loaded.added_tokens_decoder.items())},
+        group="load",
+    )
+    slow = lambda: type(fresh_tokenizer(checkpoint, use_fast=False)).__name__
+    observe.attempt("load/tokenizer/class with use_fast=False", slow, group="load")
+
+
+@applies_to(any_model)
+def test_model_facts(checkpoint, observe):
+    """What from_pretrained makes of the files when everything is left alone."""
+    model = None
+
+    def load():
+        nonlocal model
+        model = fresh_model(checkpoint, attention=None, dtype=None)
+        return type(model).__name__
+
+    observe.attempt("load/model/class", load, group="load")
+    if model is None:
+        return
+    observe("load/model/dtype", sorted({str(p.dtype) for p in model.parameters()}), group="load")
+    observe.attempt("load/model/attention", lambda: model.config._attn_implementation, group="load")
+    observe("load/model/parameters", {n: list(p.shape) for n, p in model.named_parameters()}, group="load")
+    observe.attempt("load/model/tied", lambda: tied(model), group="load")
+    generation = getattr(model, "generation_config", None)
+    for name in GENERATION_FACTS if generation is not None else ():
+        observe(f"load/generation/{name}", getattr(generation, name, "absent"), group="load")
+
+
+def tied(model) -> bool:
+    """Whether input and output embeddings are one tensor."""
+    output = model.get_output_embeddings()
+    return output is not None and output.weight is model.get_input_embeddings().weight
+
+
+@applies_to(any_model)
+def test_auto_classes(checkpoint, observe):
+    """Each Auto class on these files: what it builds, and which weights it misses or ignores."""
+    for name in ["AutoModel", *(f"AutoModelFor{head}" for head in HEADS), "AutoModelForPreTraining"]:
+        loader = getattr(transformers, name)
+
+        def load(loader=loader):
+            model, info = loader.from_pretrained(checkpoint.path, output_loading_info=True, **SAFE)
+            return {
+                "class": type(model).__name__,
+                "missing": sorted(info["missing_keys"]),
+                "unexpected": sorted(info["unexpected_keys"]),
+                "mismatched": sorted(str(key) for key in info["mismatched_keys"]),
+            }
+
+        observe.attempt(f"load/auto/{name}", load, group="load")
+
+
+@applies_to(any_model)
+def test_configuration(checkpoint, observe):
+    """The fields of the loaded configuration, and of its class's defaults."""
+    config = load_model(checkpoint).config
+    for name, value in sorted(public(config.to_dict()).items()):
+        observe(f"load/config/{name}", value, group="load")
+    observe.attempt("api/config defaults", lambda: public(type(config)().to_dict()), group="api")
+
+
+def public(fields):
+    """Fields a user would touch: not the record of the library's own version and path."""
+    hidden = {"transformers_version", "_name_or_path", "_attn_implementation_autoset"}
+    return {name: value for name, value in fields.items() if name not in hidden}
+
+
+@applies_to(any_model | tokenizer)
+def test_signatures(checkpoint, observe):
+    """The parameters of the calls a user makes."""
+    if "weights" in checkpoint.traits:
+        model = load_model(checkpoint)
+        for name in ("forward", "generate", "save_pretrained", "from_pretrained", "resize_token_embeddings"):
+            observe.attempt(f"api/model/{name}", lambda name=name: parameters(getattr(model, name)), group="api")
+    if "tokenizer" in checkpoint.traits:
+        loaded = load_tokenizer(checkpoint)
+        for name in ("__call__", "decode", "batch_decode", "apply_chat_template", "save_pretrained", "pad",
+                     "encode_plus", "batch_encode_plus", "build_inputs_with_special_tokens", "prepare_for_model"):
+            observe.attempt(f"api/tokenizer/{name}", lambda name=name: parameters(getattr(loaded, name)), group="api")
+
+
+def parameters(function) -> list[str]:
+    """Names and defaults of a function's parameters."""
+    found = inspect.signature(function).parameters.values()
+    return [p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in found]

@@ -1,0 +1,68 @@
+"""Run checks with a fault planted in the installed library, and say which of them noticed."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterable
+from importlib import import_module
+from pkgutil import iter_modules
+
+import pytest
+
+from fixtures import loading, oracle
+from suites.meta import faults
+from suites.meta.faults import Fault
+
+
+def all_faults() -> list[Fault]:
+    """Every fault of every module in suites/meta/faults, ordered by module."""
+    names = sorted(module.name for module in iter_modules(faults.__path__))
+    return [fault for name in names for fault in import_module(f"{faults.__name__}.{name}").FAULTS]
+
+
+class Outcomes:
+    """A pytest plugin: plants the fault before the first check, keeps each check's outcome."""
+
+    def __init__(self, fault: Fault | None) -> None:
+        self.fault = fault
+        self.patch = pytest.MonkeyPatch()
+        self.failed: set[str] = set()
+        self.ran: set[str] = set()
+
+    def pytest_sessionstart(self) -> None:
+        """Plant it, with nothing loaded that was made before."""
+        forget()
+        if self.fault is not None:
+            self.fault.apply(self.patch)
+
+    def pytest_sessionfinish(self) -> None:
+        """Take it out again, with everything made under it."""
+        self.patch.undo()
+        forget()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note which checks ran, and which failed in any phase."""
+        check = report.nodeid.split("::")[-1].split("[")[0]
+        self.ran.add(check)
+        if report.outcome == "failed":
+            self.failed.add(check)
+
+
+def forget() -> None:
+    """Empty the caches of loaded objects."""
+    for cached in (loading.load_model, loading.load_tokenizer, loading.load_processor, oracle.weights):
+        cached.cache_clear()
+
+
+def run_checks(checkpoints: Iterable[str], checks: Iterable[str] = (), fault: Fault | None = None) -> Outcomes:
+    """Run the named checks (all, if none are named) on built-in checkpoints under a fault."""
+    outcomes = Outcomes(fault)
+    arguments = [f"--checkpoint={name}" for name in checkpoints]
+    expression = " or ".join(checks)
+    if expression:
+        arguments += ["-k", expression]
+    arguments += ["-q", "--tb=no", "-p", "no:cacheprovider", "-p", "no:randomly", "--record", "reports/runs/planted"]
+    with contextlib.redirect_stdout(io.StringIO()):
+        pytest.main(arguments, plugins=[outcomes])
+    return outcomes
