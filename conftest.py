@@ -124,8 +124,9 @@ def mark_known(item: pytest.Item, name: str) -> None:
     """A known deviation is a strict xfail; a convention on a stranger's checkpoint a note."""
     checkpoint = item.callspec.params["checkpoint"]  # type: ignore[attr-defined]
     strict = checkpoint.source == "built-in"
+    case = item.callspec.id.replace(name, "").strip("-")  # type: ignore[attr-defined]
     for known in deviations():
-        if known.covers(item.originalname, name):  # type: ignore[attr-defined]
+        if known.covers(item.originalname, name, case):  # type: ignore[attr-defined]
             item.add_marker(pytest.mark.xfail(strict=strict, reason=f"{known.reason} ({known.link})"))
     if not strict and item.get_closest_marker("convention"):
         item.add_marker(pytest.mark.xfail(strict=False, reason="note: a convention, not a law"))

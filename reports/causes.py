@@ -52,6 +52,11 @@ def family(observation: str) -> Family | None:
     )
 
 
+def renamed(fact: Family, finding: Finding) -> bool:
+    """Whether a tokenizer fact changed in a documented way: a new name encodes alike."""
+    return fact.name == "tokenizer" and finding.explanation is not None
+
+
 def attribute(findings: Sequence[Finding], steady: Collection[str]) -> None:
     """Set the parent of every finding that another one explains.
 
@@ -101,7 +106,7 @@ class Causes:
         if finding.section == "load":
             if verdict is not Verdict.CHANGED:
                 self.loading.setdefault(verdict, finding)
-            elif fact := family(seen.observation):
+            elif (fact := family(seen.observation)) and not renamed(fact, finding):
                 self.facts.setdefault(fact.name, finding)
         elif finding.section == "tokenization" and seen.value.get("type") == "ids":
             self.ids.setdefault(seen.input, finding)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from reports.causes import attribute, family
 from reports.distance import coarser
 from reports.explanations import Explanation
-from reports.finding import CHECKPOINTS, Entry, Finding
+from reports.finding import CHECKPOINTS, Entry, Finding, section_of
 from reports.grouping import entries
-from reports.record import Observation, Record
+from reports.record import Environment, Observation, Record
 from reports.text import counted, listed, plain
 from reports.verdict import PAIRED, SAME, Conditions, Judgement, Verdict, judge
 
@@ -65,7 +66,7 @@ def compare(base: Record, new: Record, explanations: Sequence[Explanation] = ())
         *(key for key in new.observations if key not in base.observations),
     ]:
         finding = judge_pair(base.observations.get(key), new.observations.get(key))
-        counts.setdefault(finding.seen.group, Counter())[finding.verdict] += 1
+        counts.setdefault(section_of(finding.seen), Counter())[finding.verdict] += 1
         broken += "nan_in_both" in finding.judgement.measures
         if finding.verdict is not Verdict.SAME:
             findings.append(finding)
@@ -99,6 +100,7 @@ class Judge:
         self.explanations = [
             explanation for explanation in explanations if explanation.spans(*versions)
         ]
+        self.checkpoints = {**base.environment.checkpoints, **new.environment.checkpoints}
         self.tokenizers: dict[str, set[str]] = {}
         for record in (base, new):
             for observation in record.observations.values():
@@ -116,13 +118,15 @@ class Judge:
         seen = new or base
         assert seen is not None
         if judgement is SAME:
-            return Finding(base, new, judgement, seen.group)
-        if not all(seen.checkpoint in names for names in self.names):
-            judgement = Judgement(judgement.verdict, (f"checkpoint {plain(seen.checkpoint)}",))
-            return Finding(base, new, judgement, CHECKPOINTS)
-        return Finding(
-            base, new, judgement, seen.group, self.explanation(base, new, judgement, seen)
-        )
+            return Finding(base, new, judgement, section_of(seen))
+        finding = Finding(base, new, judgement, section_of(seen))
+        if all(seen.checkpoint in names for names in self.names):
+            finding.explanation = self.explanation(base, new, judgement, seen)
+            finding.checkpoint = self.checkpoints.get(seen.checkpoint, {})
+            return finding
+        finding.section = CHECKPOINTS
+        finding.judgement = Judgement(judgement.verdict, (f"checkpoint {plain(seen.checkpoint)}",))
+        return finding
 
     def explanation(
         self,
@@ -152,6 +156,13 @@ def is_fingerprint(observation: str) -> bool:
     return fact is not None and fact.name == "fingerprint"
 
 
+def choices(own: Environment, other: Environment) -> str:
+    """The arguments of one run that the other had not, without where its record went."""
+    left = [x for x in own.arguments if x not in other.arguments]
+    places = {y for x, y in pairwise(own.arguments) if x == "--record"}
+    return " ".join(x for x in left if x not in places and not x.startswith("--record="))
+
+
 def notes(base: Record, new: Record, broken: int) -> list[str]:
     """What a reader must know first, one line each; broken: arrays with NaN in both records."""
     a, b = base.environment, new.environment
@@ -164,10 +175,9 @@ def notes(base: Record, new: Record, broken: int) -> list[str]:
         found.append(f"suite {a.suite} → {b.suite}: what only one of them observes is INCOMPARABLE")
     if (a.device, a.dtype) != (b.device, b.dtype):
         found.append(f"{a.device} {a.dtype} → {b.device} {b.dtype}: numbers are INCOMPARABLE")
-    if a.arguments != b.arguments:
-        found.append(
-            f"arguments: {' '.join(a.arguments) or 'none'} → {' '.join(b.arguments) or 'none'}"
-        )
+    own = [choices(x, y) for x, y in ((a, b), (b, a))]
+    if own != ["", ""]:
+        found.append(f"arguments only of BASE: {own[0] or 'none'}; only of NEW: {own[1] or 'none'}")
     shared = [name for name in a.checkpoints if name in b.checkpoints]
     other = [
         name

@@ -13,18 +13,22 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import Any
 
-from reports.text import visible
+from reports.text import plain, visible
 from reports.value import Error, Exact, Ids, Text, Value, canonical
 
 LONGEST = 400  # elements of the differing middle that are aligned; beyond it is a rewrite
-MOST = 6  # edits named for one difference
+MOST = 40  # edits named for one difference; what is left out is named MORE
 SHORT = 24  # characters of a value that are quoted
 BLANKS = "ĠĊĉ"  # letters that byte-level vocabularies use for a space, a line end and a tab
 SPECIAL = re.compile(r"<[^<>]+>|\[[A-Z]+[^\]]*\]")
+PATH = re.compile(r"(?:/[\w.-]+){2,}")
+CLASS = re.compile(r"\b[A-Z]\w*(?:[a-z]\w*[A-Z]\w*|Tokenizer|Model|Config)\b")
+NUMBER = re.compile(r"\b\d+\b")
 ADDED, REMOVED, OTHER_TEXT, OTHER_IDS = "+", "−", "other text", "other ids"
 FINER, COARSER, RESPLIT = "split into more tokens", "split into fewer tokens", "split elsewhere"
 CASE, UNICODE, ACCENTS = "other case", "other Unicode form", "accents"
 CUT, LONGER = "cut at the end", "longer at the end"
+MORE = "more edits"
 STRINGS = "same ids, other token strings"
 GENERIC = frozenset(
     {
@@ -38,7 +42,7 @@ GENERIC = frozenset(
         "shape",
         "numbers beyond tolerance",
     }
-    | {"number", "value", "order", "length", "APPEARED", "VANISHED"}
+    | {"number", "order", "length", "APPEARED", "VANISHED", MORE}
 )
 
 Operation = tuple[str, int, int, int, int]
@@ -52,25 +56,31 @@ def edits(base: Value, new: Value) -> tuple[str, ...]:
         return most(id_edits(base, new))
     if isinstance(base, Exact) and isinstance(new, Exact):
         return most(data_edits(base.data, new.data, ""))
+    return (outcome_edit(base, new),)
+
+
+def outcome_edit(base: Value, new: Value) -> str:
+    """Between values of two types, or two errors."""
     if isinstance(base, Error) and isinstance(new, Error):
-        return (f"error {base.kind} → {new.kind}",)
+        return f"error {base.kind} → {new.kind}"
     if isinstance(new, Error):
-        return (f"now raises {new.name}: {generalised(new.text)}",)
+        return f"now raises {new.name}: {generalised(new.text)}"
     if isinstance(base, Error):
-        return (f"no longer raises {base.name}: {generalised(base.text)}",)
-    return (f"{type(base).__name__.lower()} → {type(new).__name__.lower()}",)
+        return f"no longer raises {base.name}: {generalised(base.text)}"
+    return f"{type(base).__name__.lower()} → {type(new).__name__.lower()}"
 
 
 def most(found: Iterable[str]) -> tuple[str, ...]:
-    """Each edit once, at most MOST of them."""
-    return tuple(list(dict.fromkeys(found))[:MOST])
+    """Each edit once; MORE for those beyond MOST, which no explanation can then overlook."""
+    once = list(dict.fromkeys(found))
+    return tuple(once if len(once) <= MOST else [*once[:MOST], MORE])
 
 
 def generalised(text: str) -> str:
-    """An error text without what differs between inputs: numbers and paths."""
-    return visible(re.sub(r"(/[\w.-]+){2,}", "PATH", re.sub(r"\d+", "N", text)), 100).replace(
-        "␠", " "
-    )
+    """An error text without what differs between inputs and models: numbers, paths, classes."""
+    for pattern, word in ((PATH, "PATH"), (CLASS, "CLASS"), (NUMBER, "N")):
+        text = pattern.sub(word, text)
+    return plain(text, 100)
 
 
 def operations(base: Sequence[Any], new: Sequence[Any]) -> list[Operation]:
@@ -191,11 +201,16 @@ def data_edits(base: Any, new: Any, path: str) -> list[str]:
     if isinstance(base, list) and isinstance(new, list):
         return list_edits(base, new, path)
     label = f"{path}: " if path else ""
-    if isinstance(base, str) and isinstance(new, str) and len(base) + len(new) > 2 * SHORT:
+    if isinstance(base, str) and isinstance(new, str) and not short(base, new):
         return [label + edit for edit in text_edits(base, new)]
     if path.endswith("[]") and type(base) is type(new) and not isinstance(base, str | bool):
         return [f"{label}number"]
     return [f"{label}{leaf(base)} → {leaf(new)}"]
+
+
+def short(base: str, new: str) -> bool:
+    """Whether two strings are quoted whole: a few characters, or names."""
+    return len(base) + len(new) <= 2 * SHORT or (base.isidentifier() and new.isidentifier())
 
 
 def mapping_edits(base: dict[str, Any], new: dict[str, Any], path: str) -> list[str]:
@@ -215,13 +230,18 @@ def list_edits(base: list[Any], new: list[Any], path: str) -> list[str]:
     before, after = [canonical(item) for item in base], [canonical(item) for item in new]
     if sorted(before) == sorted(after):
         return [f"{label}order"]
-    if len(base) == len(new):
+    if len(base) == len(new) and not any(isinstance(item, str) for item in base + new):
         pairs = [(a, b) for a, b, c, d in zip(base, new, before, after, strict=True) if c != d]
         return [edit for a, b in pairs[:LONGEST] for edit in data_edits(a, b, f"{path}[]")]
     found = []
     for _, i1, i2, j1, j2 in operations(before, after):
-        found += [f"{label}{REMOVED}{leaf(item)}" for item in base[i1:i2][:MOST]]
-        found += [f"{label}{ADDED}{leaf(item)}" for item in new[j1:j2][:MOST]]
+        removed, added = base[i1:i2], new[j1:j2]
+        if len(removed) == len(added):
+            changed = zip(removed, added, strict=True)
+            found += [edit for a, b in changed for edit in data_edits(a, b, f"{path}[]")]
+            continue
+        found += [f"{label}{REMOVED}{leaf(item)}" for item in removed]
+        found += [f"{label}{ADDED}{leaf(item)}" for item in added]
     if any(isinstance(item, int | float | list) for item in base + new):
         return [f"{label}length"]
     return found

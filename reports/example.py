@@ -7,21 +7,24 @@ HTML or Markdown.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from reports.edits import operations
+from reports.distance import row_distance
+from reports.edits import operations, short
 from reports.finding import Finding
 from reports.record import Observation
 from reports.text import padded, plain, visible, width
-from reports.value import Error, Exact, Ids, Numbers, Text, TopK, Value, ValueFormatError, decode
+from reports.value import Error, Exact, Ids, Numbers, Text, TopK, Value, ValueFormatError
+from reports.verdict import read_value
 
 COLUMNS = 72  # of an aligned line
 BEFORE = 20  # columns shown before the first difference
+LISTED = 6  # edits of an object
 CELL = 28  # columns of one token
 
 Mark = Literal["same", "gone", "come", "dim"]
@@ -63,13 +66,15 @@ class Cell:
 
 def lines(finding: Finding) -> list[Line]:
     """A few lines that show the difference."""
-    base, new = value_of(finding.base), value_of(finding.new)
+    base, new = (None if one is None else value_of(one) for one in (finding.base, finding.new))
     if isinstance(base, Ids) and isinstance(new, Ids):
         return aligned(token_cells(base, new), " ")
     if isinstance(base, Text) and isinstance(new, Text):
         return aligned(text_cells(base.data, new.data), "")
     if isinstance(base, Exact) and isinstance(new, Exact):
         return data_lines(base, new, finding.judgement.edits)
+    if isinstance(base, TopK) and isinstance(new, TopK) and base.shape == new.shape:
+        return row_lines(base, new)
     if isinstance(base, Numbers) and isinstance(new, Numbers) and base.shape == new.shape:
         return number_lines(base, new)
     sides: tuple[tuple[str, Value | None, Mark], ...] = (
@@ -83,12 +88,10 @@ def lines(finding: Finding) -> list[Line]:
     ]
 
 
-def value_of(observation: Observation | None) -> Value | None:
-    """The decoded value, None when there is no observation or it cannot be decoded."""
-    if observation is None:
-        return None
+def value_of(observation: Observation) -> Value | None:
+    """The value as it was judged, None when it cannot be decoded."""
     try:
-        return decode(observation.value)
+        return read_value(observation)
     except ValueFormatError:
         return None
 
@@ -100,11 +103,7 @@ def brief(value: Value) -> str:
     if isinstance(value, Numbers):
         return f"{value.dtype} {list(value.shape)}"
     if isinstance(value, TopK):
-        first = zip(
-            value.indices[:1].ravel().tolist(), value.logprobs[:1].ravel().tolist(), strict=True
-        )
-        top = ", ".join(f"{token} ({logprob:.4g})" for token, logprob in list(first)[:3])
-        return f"{list(value.shape)}, first row: {top}"
+        return f"the {value.indices.shape[-1]} most likely of {list(value.shape)}"
     if isinstance(value, Ids):
         return visible(" ".join(value.tokens or map(str, value.data)), COLUMNS)
     return plain(written(value), COLUMNS)
@@ -114,6 +113,23 @@ def written(value: Text | Exact) -> str:
     """Text as it is, other data as JSON."""
     data = value.data
     return data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
+
+
+def row_lines(base: TopK, new: TopK) -> list[Line]:
+    """The most likely tokens of the row that is furthest off."""
+    rows = range(len(base.top))
+    row = max(rows, key=lambda row: row_distance(base, new, row)[0], default=None)
+    if row is None:
+        return []
+    note = Span(f"  row {row} of {list(base.shape)}", "dim")
+    sides: tuple[tuple[str, TopK, Mark], ...] = (("base", base, "gone"), ("new", new, "come"))
+    return [Line(label, (Span(likely(side, row), mark), note)) for label, side, mark in sides]
+
+
+def likely(value: TopK, row: int) -> str:
+    """The first tokens of a row with their log-probabilities."""
+    pairs = zip(value.indices[row].tolist(), value.logprobs[row].tolist(), strict=True)
+    return ", ".join(f"{token} ({logprob:.4g})" for token, logprob in list(pairs)[:3])
 
 
 def number_lines(base: Numbers, new: Numbers) -> list[Line]:
@@ -139,12 +155,29 @@ def number_lines(base: Numbers, new: Numbers) -> list[Line]:
 def data_lines(base: Exact, new: Exact, edits: Sequence[str]) -> list[Line]:
     """Objects as their edits, lists by element, other data by character."""
     if isinstance(base.data, dict) and isinstance(new.data, dict):
-        return [Line("" if i else "differs", (Span(edit),)) for i, edit in enumerate(edits)]
+        more = [f"and {len(edits) - LISTED} more"] if len(edits) > LISTED else []
+        shown = [*edits[:LISTED], *more]
+        found = [Line("" if i else "differs", (Span(edit),)) for i, edit in enumerate(shown)]
+        long = next((p for p in leaves(base.data, new.data) if not short(*p)), None)
+        return [*found, *aligned(text_cells(*long), "")] if long else found
     if isinstance(base.data, list) and isinstance(new.data, list):
         return aligned(
             cells(*([brief(Exact(item)) for item in side.data] for side in (base, new))), " "
         )
-    return aligned(text_cells(written(base), written(new)), "")
+    before, after = written(base), written(new)
+    if short(before, after) and len(operations(before, after)) > 1:
+        return aligned([Cell(visible(before), visible(after))], "")
+    return aligned(text_cells(before, after), "")
+
+
+def leaves(base: Any, new: Any) -> Iterator[tuple[str, str]]:
+    """The strings that differ at the same keys of two objects."""
+    for key, item in base.items():
+        other = new.get(key)
+        if isinstance(item, dict) and isinstance(other, dict):
+            yield from leaves(item, other)
+        elif isinstance(item, str) and isinstance(other, str) and item != other:
+            yield item, other
 
 
 def token_cells(base: Ids, new: Ids) -> list[Cell]:

@@ -22,12 +22,22 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from reports.record import Observation
-from reports.value import Error, Exact, Ids, Numbers, Text, ValueFormatError, canonical, decode
+from reports.value import (
+    Error,
+    Exact,
+    Ids,
+    Numbers,
+    Text,
+    TopK,
+    ValueFormatError,
+    canonical,
+    decode,
+)
 from reports.verdict import Judgement, Verdict
 
 SHIPPED = Path(__file__).parent / "explanations.toml"
 REQUIRED = {"id", "cause", "release", "link", "observations"}
-OPTIONAL = {"checkpoints", "tokenizers", "verdicts", "base", "new", "edit"}
+OPTIONAL = {"checkpoints", "tokenizers", "verdicts", "base", "new", "edit", "defect"}
 EXPLAINABLE = frozenset(
     {Verdict.CHANGED, Verdict.VANISHED, Verdict.BROKE, Verdict.APPEARED, Verdict.REPAIRED}
 )
@@ -53,6 +63,7 @@ class Explanation:
     base: re.Pattern[str] | None
     new: re.Pattern[str] | None
     edit: re.Pattern[str] | None
+    defect: bool
 
     @property
     def releases(self) -> str:
@@ -100,19 +111,20 @@ def shown(observation: Observation | None) -> str:
         value = decode(observation.value)
     except ValueFormatError:
         return "unreadable"
-    if isinstance(value, Text) or (isinstance(value, Exact) and isinstance(value.data, str)):
-        return str(value.data)
-    if isinstance(value, Exact):
-        return canonical(value.data)
-    if isinstance(value, Ids):
-        return " ".join(value.tokens if value.tokens is not None else map(str, value.data))
-    if isinstance(value, Error):
-        return f"{value.kind} {value.name}: {value.text}"
-    return (
-        f"{value.dtype}{list(value.shape)}"
-        if isinstance(value, Numbers)
-        else f"topk{list(value.shape)}"
-    )
+    match value:
+        case Text(text) | Exact(str(text)):
+            found = text
+        case Exact(data):
+            found = canonical(data)
+        case Ids(data, tokens):
+            found = " ".join(map(str, data) if tokens is None else tokens)
+        case Error(kind, name, text):
+            found = f"{kind} {name}: {text}"
+        case Numbers(dtype, shape):
+            found = f"{dtype}{list(shape)}"
+        case TopK(shape):
+            found = f"topk{list(shape)}"
+    return found
 
 
 @lru_cache
@@ -156,6 +168,7 @@ def explanation_from(entry: Mapping[str, Any]) -> Explanation:
         tuple(entry.get("tokenizers", ())),
         verdicts,
         **patterns,
+        defect=entry.get("defect", False),
     )
 
 

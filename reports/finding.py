@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from reports.explanations import Explanation
 from reports.record import Observation
+from reports.reproduction import reproduction
 from reports.verdict import Judgement, Verdict
 
 CHECKPOINTS = "checkpoints"
@@ -34,6 +36,7 @@ class Finding:
     section: where people read it; the observation's group, or `checkpoints` when only one record
     has its checkpoint.
     parent: the finding that explains this one.
+    checkpoint: what the environment says of its checkpoint.
     """
 
     base: Observation | None
@@ -42,6 +45,7 @@ class Finding:
     section: str
     explanation: Explanation | None = None
     parent: Finding | None = None
+    checkpoint: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def seen(self) -> Observation:
@@ -51,9 +55,16 @@ class Finding:
         return found
 
     @property
+    def reproduction(self) -> str:
+        """Python that shows this observation, empty when its record names no call."""
+        return reproduction(self.seen, self.checkpoint)
+
+    @property
     def verdict(self) -> Verdict:
-        """The verdict, EXPECTED when explained."""
-        return Verdict.EXPECTED if self.explanation else self.judgement.verdict
+        """The verdict, EXPECTED when explained by a change that is no defect."""
+        if self.explanation and not self.explanation.defect:
+            return Verdict.EXPECTED
+        return self.judgement.verdict
 
 
 @dataclass(eq=False)
@@ -119,12 +130,21 @@ def ranked(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name, _ in Counter(names).most_common())
 
 
+def section_of(observation: Observation) -> str:
+    """The section of an observation: its group, or the first part of its name where that is one."""
+    if observation.group in SECTIONS:
+        return observation.group
+    first = observation.observation.split("/", 1)[0]
+    return first if first in SECTIONS else observation.group
+
+
 def order(section: str) -> int:
     """The place of a section in a report; unknown ones come last."""
     return SECTIONS.index(section) if section in SECTIONS else len(SECTIONS)
 
 
 def importance(entry: Entry) -> tuple[int, int, int, str]:
-    """Sort key: section, severity, then how much it explains."""
+    """Sort key: section, the worst verdict of it and its effects, then how much it explains."""
+    verdicts = [entry.verdict, *(child.verdict for child in entry.descendants())]
     explained = len(entry.findings) + sum(entry.explains.values())
-    return order(entry.section), SEVERITY.index(entry.verdict), -explained, entry.edit
+    return order(entry.section), min(map(SEVERITY.index, verdicts)), -explained, entry.edit

@@ -13,6 +13,7 @@ from reports.verdict import UNCHANGED, Verdict
 SPECIFIC_WEIGHT = 5  # how much rarer a telling edit may be than a generic one, and be chosen
 SINGLES = 3  # so many one-off edits of one observation are listed; more are one entry
 VARIOUS = "various edits"
+ONE_SIDED = (Verdict.APPEARED, Verdict.VANISHED)
 
 Key = tuple[int | None, str, Verdict, str | None, str, str | None]
 
@@ -59,17 +60,18 @@ def depth(finding: Finding) -> int:
 
 
 def key_of(finding: Finding, edit: str, parent: Entry | None) -> Key:
-    """What findings of one entry share; an edit that says little is kept apart by observation."""
-    observation = finding.seen.observation if generic(edit) else None
-    explanation = finding.explanation.id if finding.explanation else None
-    return (
-        id(parent) if parent else None,
-        finding.section,
-        finding.verdict,
-        explanation,
-        edit,
-        observation,
-    )
+    """What findings of one entry share.
+
+    One explanation is one entry. An edit that says little is kept apart by observation; what only
+    one record holds, by the first parts of its name.
+    """
+    above = id(parent) if parent else None
+    if finding.explanation:
+        return above, finding.section, finding.verdict, finding.explanation.id, "", None
+    name = finding.seen.observation if generic(edit) else None
+    if name and finding.verdict in ONE_SIDED:
+        name = name.rpartition("/")[0]
+    return above, finding.section, finding.verdict, None, edit, name
 
 
 def choose(findings: Sequence[Finding]) -> dict[int, str]:
@@ -77,6 +79,7 @@ def choose(findings: Sequence[Finding]) -> dict[int, str]:
     counts = Counter((f.verdict, edit) for f in findings for edit in f.judgement.edits)
 
     def weight(finding: Finding, edit: str) -> int:
+        """How much is read under an edit."""
         return counts[finding.verdict, edit] * (1 if generic(edit) else SPECIFIC_WEIGHT)
 
     return {

@@ -91,7 +91,7 @@ def difference(finding: Finding) -> dict[str, Any]:
         "base": value(finding.base),
         "new": value(finding.new),
         "law": seen.law,
-        "reproduce": seen.reproduce,
+        "reproduce": finding.reproduction or None,
     }
 
 
@@ -112,7 +112,7 @@ def bulky(observation: Observation, name: str) -> bool:
 def finite(data: Any) -> Any:
     """The same data with infinities and NaN as strings."""
     if isinstance(data, float) and not math.isfinite(data):
-        return "NaN" if data != data else "Infinity" if data > 0 else "-Infinity"
+        return "NaN" if math.isnan(data) else "Infinity" if data > 0 else "-Infinity"
     if isinstance(data, Mapping):
         return {str(key): finite(item) for key, item in data.items()}
     if isinstance(data, list | tuple):

@@ -62,7 +62,7 @@ def body(entry: Entry) -> str:
     ]
     found.append(wording.numbers(entry))
     found.append(f"law: {plain(seen.law)}" if seen.law else "")
-    found += [plain(line) for line in (seen.reproduce or "").split("\n")]
+    found += [plain(line) for line in entry.example.reproduction.split("\n")]
     if entry.explanation:
-        found += [entry.explanation.cause, entry.explanation.link]
+        found += [wording.because(entry), entry.explanation.link]
     return "\n".join(line for line in found if line)

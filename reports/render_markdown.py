@@ -59,9 +59,8 @@ def block(entry: Entry) -> str:
     """One entry with its example, its reproduction folded away."""
     parts = [f"**{entry.verdict}** {code(wording.heading(entry))}", escape(wording.scope(entry))]
     if entry.explanation:
-        why = entry.explanation
-        parts.append(f"{escape(why.cause)} ([{why.releases}]({why.link}))")
-    if entry.verdict not in BARE:
+        parts.append(f"[{escape(wording.because(entry))}]({entry.explanation.link})")
+    if entry.example.judgement.verdict not in BARE:
         parts += details(entry)
     if text := wording.explains(entry):
         parts.append(f"It {escape(text)}")
@@ -84,8 +83,8 @@ def details(entry: Entry) -> list[str]:
     ]
     if others := wording.others(entry):
         parts.append(f"Also: {escape(others)}")
-    if seen.reproduce:
-        snippet = fenced(seen.reproduce.strip("\n"), "python")
+    if entry.example.reproduction:
+        snippet = fenced(entry.example.reproduction, "python")
         parts.append(f"<details><summary>Reproduce</summary>\n\n{snippet}\n\n</details>")
     return parts
 

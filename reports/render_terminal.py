@@ -92,9 +92,9 @@ def block(entry: Entry, level: int = 0) -> RenderableType:
     body: list[RenderableType] = [Text(wording.scope(entry), "dim")]
     if entry.explanation:
         why = entry.explanation
-        body.append(Text(f"{why.cause} ({why.releases})", "blue"))
+        body.append(Text(wording.because(entry), "blue"))
         body.append(Text(why.link, f"dim link {why.link}"))
-    if entry.verdict not in BARE:
+    if entry.example.judgement.verdict not in BARE:
         body += details(entry, brief=level > 0)
     if text := wording.explains(entry):
         body.append(Text(text, "magenta"))
@@ -119,8 +119,9 @@ def details(entry: Entry, brief: bool) -> list[RenderableType]:
         found.append(Text(numbers))
     if seen.law and not brief:
         found.append(Text(f"law: {plain(seen.law, 200)}", "dim"))
-    if seen.reproduce and not brief:
-        code = "\n".join(f"│ {plain(line, 200)}" for line in seen.reproduce.strip("\n").split("\n"))
+    snippet = entry.example.reproduction
+    if snippet and not brief:
+        code = "\n".join(f"│ {plain(line, 200)}" for line in snippet.split("\n"))
         found.append(Text(code, "dim"))
     return found
 
@@ -155,7 +156,10 @@ def show_record(record: Record, console: Console) -> None:
         ("recorded", f"{environment.started} by suite {environment.suite}"),
         ("versions", versions),
         ("machine", ", ".join(f"{name} {value}" for name, value in environment.machine.items())),
-        ("run", f"{environment.device} {environment.dtype}, {environment.threads} threads"),
+        (
+            "run",
+            f"{environment.device} {environment.dtype}, {counted(environment.threads or 0, 'thread')}",
+        ),
         ("arguments", " ".join(environment.arguments) or "none"),
     ):
         console.print(Text(f"  {label:<11}{plain(text)}"))

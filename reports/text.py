@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 
@@ -87,7 +88,7 @@ def fenced(text: str, language: str = "") -> str:
 
 def number(value: float) -> str:
     """A measured number in few characters."""
-    if value != value:
+    if math.isnan(value):
         return "NaN"
     if value == int(value) if abs(value) < 1e6 else False:
         return str(int(value))

@@ -41,6 +41,8 @@ class Verdict(StrEnum):
 FAILING = frozenset({Verdict.CHANGED, Verdict.VANISHED, Verdict.BROKE})
 UNCHANGED = frozenset({Verdict.SAME, Verdict.EQUIVALENT})
 BARE = frozenset({Verdict.INCOMPARABLE, Verdict.APPEARED, Verdict.VANISHED})  # no example says more
+FACTS = ("load", "api")  # groups whose strings are names, not text
+OTHER_DEVICE = "the runs used different devices or dtypes"
 PAIRED = frozenset(Verdict) - BARE
 
 
@@ -86,11 +88,17 @@ def judge(base: Observation | None, new: Observation | None, conditions: Conditi
     if not numeric and identical(base.value, new.value):
         return SAME
     try:
-        before, after = decode(base.value), decode(new.value)
+        before, after = (read_value(observation) for observation in (base, new))
     except ValueFormatError as error:
         return Judgement(Verdict.INCOMPARABLE, (kinds.generalised(f"unreadable value: {error}"),))
     bounds = Bounds(larger(base.tolerance, new.tolerance), larger(base.noise, new.noise))
     return judge_values(before, after, bounds, conditions, "logits" in base.observation)
+
+
+def read_value(observation: Observation) -> Value:
+    """The decoded value; a string in a fact is a name, not text."""
+    value = decode(observation.value)
+    return Exact(value.data) if isinstance(value, Text) and observation.group in FACTS else value
 
 
 def identical(base: Mapping[str, object], new: Mapping[str, object]) -> bool:
@@ -109,23 +117,22 @@ def judge_values(
     base: Value, new: Value, bounds: Bounds, conditions: Conditions, logits: bool
 ) -> Judgement:
     """Two decoded values."""
-    if isinstance(base, Error) or isinstance(new, Error):
-        return judge_errors(base, new)
-    if (
-        isinstance(base, Numbers | TopK)
-        and isinstance(new, Numbers | TopK)
-        and not conditions.same_device
-    ):
-        return Judgement(Verdict.INCOMPARABLE, ("the runs used different devices or dtypes",))
-    if isinstance(base, Numbers) and isinstance(new, Numbers):
-        return by_distance(distance(base, new, bounds, conditions.dtype, logits))
-    if isinstance(base, TopK) and isinstance(new, TopK):
-        return by_distance(topk_distance(base, new, bounds, conditions.dtype))
-    if isinstance(base, Ids) and isinstance(new, Ids):
-        return judge_ids(base, new, bounds, conditions)
-    if isinstance(base, Text | Exact) and base == new:
-        return SAME if canonical(base.data) == canonical(new.data) else changed(base, new)
-    return changed(base, new)
+    match base, new:
+        case (Error(), _) | (_, Error()):
+            found = judge_errors(base, new)
+        case (Numbers() | TopK(), Numbers() | TopK()) if not conditions.same_device:
+            found = Judgement(Verdict.INCOMPARABLE, (OTHER_DEVICE,))
+        case Numbers(), Numbers():
+            found = by_distance(distance(base, new, bounds, conditions.dtype, logits))
+        case TopK(), TopK():
+            found = by_distance(topk_distance(base, new, bounds, conditions.dtype))
+        case Ids(), Ids():
+            found = judge_ids(base, new, bounds, conditions)
+        case (Text(a), Text(b)) | (Exact(a), Exact(b)) if canonical(a) == canonical(b):
+            found = SAME
+        case _:
+            found = changed(base, new)
+    return found
 
 
 def changed(base: Value, new: Value) -> Judgement:
@@ -157,7 +164,7 @@ def judge_ids(base: Ids, new: Ids, bounds: Bounds, conditions: Conditions) -> Ju
         return SAME if same_strings else changed(base, new)
     generated = base.gaps is not None or new.gaps is not None
     if generated and not conditions.same_device:
-        return Judgement(Verdict.INCOMPARABLE, ("the runs used different devices or dtypes",))
+        return Judgement(Verdict.INCOMPARABLE, (OTHER_DEVICE,))
     if generated:
         return judge_generated(base, new, bounds)
     return changed(base, new)

@@ -85,8 +85,13 @@ def heading(entry: Entry) -> str:
     """What changed, in a few words."""
     if entry.section == CHECKPOINTS:
         return plain(entry.edit)
+    if entry.explanation and len(entry.observations) > NAMED:
+        return entry.explanation.cause
     if entry.verdict is Verdict.TIE:
         return f"{observed(entry)}: a tie broke the other way"
+    if entry.edit in ("APPEARED", "VANISHED") and len(entry.observations) > NAMED:
+        place = entry.example.seen.observation.rpartition("/")[0]
+        return f"{plain(place, 60)}/…: {len(entry.observations)} of them {entry.edit.lower()}"
     edit = {"APPEARED": "appeared", "VANISHED": "vanished"}.get(entry.edit, plain(entry.edit, 160))
     return f"{observed(entry)}: {edit}" if len(entry.observations) <= NAMED else edit
 
@@ -113,11 +118,20 @@ def scope(entry: Entry) -> str:
 
 def others(entry: Entry) -> str:
     """The further edits seen in the same findings."""
-    if entry.verdict is Verdict.TIE:
+    if entry.explanation or entry.verdict is Verdict.TIE:
         return ""
     found = [f"{plain(edit, 60)} ({count:,})" for edit, count in list(entry.others.items())[:3]]
     more = len(entry.others) - len(found)
     return ", ".join([*found, f"{more:,} more"] if more > 0 else found)
+
+
+def because(entry: Entry) -> str:
+    """The explanation of an entry with its release, and whether it is a defect."""
+    why = entry.explanation
+    if why is None:
+        return ""
+    cause = f"{'defect: ' if why.defect else ''}{why.cause}"
+    return f"since {why.releases}" if heading(entry) == why.cause else f"{cause}, {why.releases}"
 
 
 def explains(entry: Entry) -> str:

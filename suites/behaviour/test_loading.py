@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 
 from fixtures.applicability import any_model, applies_to, tokenizer
 from fixtures.checkpoint import HEADS
@@ -20,6 +21,27 @@ GENERATION_FACTS = (
     "num_return_sequences renormalize_logits use_cache cache_implementation pad_token_id bos_token_id "
     "eos_token_id decoder_start_token_id forced_bos_token_id forced_eos_token_id"
 ).split()
+# What generate does where a setting is None (GenerationConfig's documentation): since 5.0 a setting
+# left alone is None, before it was this value.
+DEFAULTS = {
+    "max_length": 20,
+    "min_length": 0,
+    "do_sample": False,
+    "num_beams": 1,
+    "num_beam_groups": 1,
+    "temperature": 1.0,
+    "top_k": 50,
+    "top_p": 1.0,
+    "typical_p": 1.0,
+    "repetition_penalty": 1.0,
+    "encoder_repetition_penalty": 1.0,
+    "length_penalty": 1.0,
+    "no_repeat_ngram_size": 0,
+    "early_stopping": False,
+    "num_return_sequences": 1,
+    "renormalize_logits": False,
+    "use_cache": True,
+}
 
 
 @applies_to(tokenizer)
@@ -65,7 +87,8 @@ def test_model_facts(checkpoint, observe):
     observe.attempt("load/model/tied", lambda: tied(model), group="load")
     generation = getattr(model, "generation_config", None)
     for name in GENERATION_FACTS if generation is not None else ():
-        observe(f"load/generation/{name}", getattr(generation, name, "absent"), group="load")
+        value = getattr(generation, name, None)
+        observe(f"load/generation/{name}", DEFAULTS.get(name) if value is None else value, group="load")
 
 
 def tied(model) -> bool:
@@ -124,4 +147,5 @@ def test_signatures(checkpoint, observe):
 def parameters(function) -> list[str]:
     """Names and defaults of a function's parameters."""
     found = inspect.signature(function).parameters.values()
-    return [p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in found]
+    shown = [p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in found]
+    return [re.sub(r" at 0x[0-9a-f]+", "", text) for text in shown]

@@ -19,7 +19,7 @@ def test_encoding(checkpoint, tokenizer, observe):
     """The ids of several hundred texts, with and without special tokens, and their decoding."""
     for text in [*texts(), *special_texts(checkpoint)]:
         ids = observe.attempt(
-            "tokenization/ids", lambda text=text: as_ids(tokenizer(text)["input_ids"]), input=text,
+            "tokenization/ids", lambda text=text: as_ids(tokenizer(text)["input_ids"], tokenizer), input=text,
             reproduce="tokenizer({input!r})['input_ids']",
         )
         if ids is None or len(text) % 3 == 0:
@@ -138,6 +138,9 @@ def observe_loaded(observe, label, load) -> None:
         observe.attempt(f"tokenization/{label}", lambda text=text: as_ids(made[0](text)["input_ids"]), input=text)
 
 
-def as_ids(ids):
-    """Ids as the record keeps them."""
-    return {"type": "ids", "data": [int(i) for i in ids]}
+def as_ids(ids, tokenizer=None):
+    """Ids as the record keeps them; with their tokens when they are few enough to read."""
+    value = {"type": "ids", "data": [int(i) for i in ids]}
+    if tokenizer is not None and len(value["data"]) <= 16:
+        value["tokens"] = tokenizer.convert_ids_to_tokens(value["data"])
+    return value

@@ -38,8 +38,11 @@ class Repository:
         return sorted(path.relative_to(self.directory).as_posix() for path in found)
 
 
-class _Refusal(Exception):
+class _RefusedError(Exception):
+    """An answer other than success, with the code the client tells refusals apart by."""
+
     def __init__(self, status: HTTPStatus, code: str) -> None:
+        """The status line's number and the X-Error-Code header."""
         super().__init__(code)
         self.status = status
         self.code = code
@@ -60,13 +63,17 @@ def hub_stand_in(repositories: Mapping[str, Repository]) -> Iterator[str]:
 
 
 class _Handler(BaseHTTPRequestHandler):
+    """Answers one connection."""
+
     protocol_version = "HTTP/1.1"
 
     def __init__(self, repositories: Mapping[str, Repository], *arguments: object) -> None:
+        """`arguments` are what the server hands every handler."""
         self.repositories = repositories
         super().__init__(*arguments)  # type: ignore[arg-type]
 
     def do_GET(self) -> None:
+        """Answer one request, HEAD the same way without its body."""
         path = unquote(urlsplit(self.path).path)
         try:
             if match := API.fullmatch(path):
@@ -74,16 +81,17 @@ class _Handler(BaseHTTPRequestHandler):
             elif match := FILE.fullmatch(path):
                 self._send_file(match)
             else:
-                raise _Refusal(HTTPStatus.NOT_FOUND, "EntryNotFound")
-        except _Refusal as refusal:
+                raise _RefusedError(HTTPStatus.NOT_FOUND, "EntryNotFound")
+        except _RefusedError as refusal:
             self._answer(refusal.status, b"{}", {"X-Error-Code": refusal.code})
 
-    do_HEAD = do_GET
+    do_HEAD = do_GET  # noqa: N815 - the name http.server looks up
 
     def log_message(self, format: str, *arguments: object) -> None:
         """Nothing: the tests' output is not the place for an access log."""
 
     def _describe(self, match: re.Match[str]) -> None:
+        """What is in a repository: its commit and file names, or sizes and hashes too."""
         repository = self._repository(match)
         if match["what"] == "tree":
             listing: object = [_tree_entry(repository, name) for name in repository.files()]
@@ -99,11 +107,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(HTTPStatus.OK, body, {"Content-Type": "application/json"})
 
     def _send_file(self, match: re.Match[str]) -> None:
+        """A file or the range of it that was asked for."""
         repository = self._repository(match)
         if repository.gated and self.headers.get("Authorization") != f"Bearer {TOKEN}":
-            raise _Refusal(HTTPStatus.FORBIDDEN, "GatedRepo")
+            raise _RefusedError(HTTPStatus.FORBIDDEN, "GatedRepo")
         if match["file"] not in repository.files():
-            raise _Refusal(HTTPStatus.NOT_FOUND, "EntryNotFound")
+            raise _RefusedError(HTTPStatus.NOT_FOUND, "EntryNotFound")
         content = (repository.directory / match["file"]).read_bytes()
         headers = {
             "ETag": f'"{hashlib.sha256(content).hexdigest()}"',
@@ -119,15 +128,17 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(HTTPStatus.PARTIAL_CONTENT, content[first : last + 1], headers)
 
     def _repository(self, match: re.Match[str]) -> Repository:
+        """The repository a request names, if it has the revision."""
         repository = self.repositories.get(match["repo"])
         if repository is None:
             # without a token the hub does not tell a missing repository from a private one
-            raise _Refusal(HTTPStatus.UNAUTHORIZED, "RepoNotFound")
+            raise _RefusedError(HTTPStatus.UNAUTHORIZED, "RepoNotFound")
         if match["revision"] not in (None, "main", repository.commit):
-            raise _Refusal(HTTPStatus.NOT_FOUND, "RevisionNotFound")
+            raise _RefusedError(HTTPStatus.NOT_FOUND, "RevisionNotFound")
         return repository
 
     def _answer(self, status: HTTPStatus, body: bytes, headers: Mapping[str, str]) -> None:
+        """Send all of it, without the body when only the head was asked for."""
         self.send_response(status)
         for name, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(name, value)
@@ -137,6 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _tree_entry(repository: Repository, name: str) -> dict[str, object]:
+    """A file as the hub lists it, with its git blob id."""
     content = (repository.directory / name).read_bytes()
     blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False)
     return {"type": "file", "path": name, "size": len(content), "oid": blob.hexdigest()}

@@ -10,7 +10,7 @@ from pkgutil import iter_modules
 
 import pytest
 
-from fixtures import loading, oracle
+from fixtures import loading, oracle, plugin
 from suites.meta import faults
 from suites.meta.faults import Fault
 
@@ -53,6 +53,7 @@ def forget() -> None:
     """Empty the caches of loaded objects."""
     for cached in (loading.load_model, loading.load_tokenizer, loading.load_processor, oracle.weights):
         cached.cache_clear()
+    plugin.unloadable.clear()
 
 
 def run_checks(checkpoints: Iterable[str], checks: Iterable[str] = (), fault: Fault | None = None) -> Outcomes:
@@ -62,7 +63,7 @@ def run_checks(checkpoints: Iterable[str], checks: Iterable[str] = (), fault: Fa
     expression = " or ".join(checks)
     if expression:
         arguments += ["-k", expression]
-    arguments += ["-q", "--tb=no", "-p", "no:cacheprovider", "-p", "no:randomly", "--record", "reports/runs/planted"]
+    arguments += ["-q", "--tb=no", "-p", "no:cacheprovider", "-p", "no:randomly", "-W", "ignore::pytest.PytestAssertRewriteWarning", "--record", "reports/runs/planted"]
     with contextlib.redirect_stdout(io.StringIO()):
         pytest.main(arguments, plugins=[outcomes])
     return outcomes

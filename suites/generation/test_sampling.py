@@ -1,0 +1,84 @@
+"""Sampling draws from the distribution its settings define, reproducibly under a seed."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from fixtures.applicability import applies_to, generates, light, text_model
+from fixtures.generating import generate, logits_tolerance, next_logits, prompts, rules, start_of
+from fixtures.lazy import torch
+
+SETTINGS = {
+    "temperature": {"temperature": 0.6, "top_k": 0},
+    "top-k": {"top_k": 4},
+    "top-p": {"top_p": 0.8, "top_k": 0},
+    "min-p": {"min_p": 0.1, "top_k": 0},
+    "all": {"temperature": 1.4, "top_k": 20, "top_p": 0.9, "repetition_penalty": 1.3},
+}
+ROWS = 2000
+ALARM = 1e-9  # chance of a false alarm of a distribution check
+
+
+@applies_to(generates, text_model, light)
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_sampled_scores_equal_textbook(checkpoint, model, dtype, expect, setting):
+    """At each step, the scores sampled from are the logits as the settings reshape them."""
+    from fixtures.reference.sampling import process, processors_of
+
+    prompt, settings = prompts(checkpoint, 1)[0], {"do_sample": True, **SETTINGS[setting]}
+    torch.manual_seed(0)
+    out = generate(model, checkpoint, [prompt], max_new_tokens=3, **settings)
+    start = start_of(checkpoint, prompt)
+    processors = processors_of(rules(checkpoint, max_new_tokens=3, **settings), len(start))
+    logits, sequence = next_logits(model, checkpoint, prompt), out.sequences[0].tolist()
+    allowed = 4 * logits_tolerance(checkpoint, dtype)
+    for step, scores in enumerate(out.scores):
+        ids = sequence[: len(start) + step]
+        wanted = process(ids, logits(ids), processors)
+        value = scores[0].float().cpu()
+        kept = value.isfinite() & wanted.isfinite()
+        call = f"model.generate(torch.tensor([prompt]), **settings).scores[{step}][0]"
+        expect.close(value[kept], wanted[kept], allowed, call, prompt=prompt, settings=settings)
+        # a token on the edge of a cut-off may fall on either side of it
+        strays = int((value.isfinite() != wanted.isfinite()).sum())
+        expect.true(strays <= edge(logits(ids), allowed), strays, "the same tokens cut off", call,
+                    prompt=prompt, settings=settings)
+
+
+def edge(logits, allowed):
+    """How many tokens lie so close to another that the order of the two is not decided."""
+    ranked = logits.sort().values
+    return int((ranked.diff() <= allowed).sum())
+
+
+@applies_to(generates, text_model, light)
+def test_sampling_repeats_under_a_seed(checkpoint, model, expect):
+    """The same seed draws the same tokens, another one others."""
+    prompt = prompts(checkpoint, 1)[0]
+    drawn = []
+    for seed in (1, 1, 2, 3, 4):
+        torch.manual_seed(seed)
+        out = generate(model, checkpoint, [prompt] * 8, do_sample=True, top_k=0, temperature=3.0, eos_token_id=None)
+        drawn.append(out.sequences.tolist())
+    call = "torch.manual_seed(1); model.generate(torch.tensor([prompt] * 8), do_sample=True)"
+    expect.equal(drawn[1], drawn[0], f"{call}, the second time", prompt=prompt)
+    expect.true(any(other != drawn[0] for other in drawn[2:]), "the same tokens", "others under another seed", call, prompt=prompt)
+
+
+@applies_to(generates, text_model, light)
+def test_sampling_follows_the_distribution(checkpoint, model, expect):
+    """Over many draws each token is as frequent as it is probable."""
+    prompt = prompts(checkpoint, 1)[0]
+    torch.manual_seed(5)
+    out = generate(model, checkpoint, [prompt], do_sample=True, top_k=0, max_new_tokens=1,
+                   num_return_sequences=ROWS, eos_token_id=None)
+    logits = next_logits(model, checkpoint, prompt)(start_of(checkpoint, prompt))
+    probabilities = logits.double().softmax(-1)
+    counts = torch.bincount(out.sequences[:, -1].cpu(), minlength=len(probabilities))
+    value = counts.double() / ROWS
+    # Hoeffding's inequality for each token, union over the vocabulary
+    allowed = math.sqrt(math.log(2 * len(probabilities) / ALARM) / (2 * ROWS))
+    expect.close(value, probabilities, allowed,
+                 f"frequencies of model.generate(..., do_sample=True, num_return_sequences={ROWS})", prompt=prompt)

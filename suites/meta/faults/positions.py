@@ -1,0 +1,391 @@
+"""Faults in positions: rotary angles, learned tables, offsets, relative buckets, patches."""
+
+from __future__ import annotations
+
+from suites.meta.edits import edit, edits
+from suites.meta.faults import Fault
+
+BERT = "models.bert.modeling_bert:"
+ROBERTA = "models.roberta.modeling_roberta:RobertaEmbeddings."
+DISTILBERT = "models.distilbert.modeling_distilbert:"
+GPT2 = "models.gpt2.modeling_gpt2:"
+LLAMA = "models.llama.modeling_llama:"
+MISTRAL = "models.mistral.modeling_mistral:"
+T5 = "models.t5.modeling_t5:T5Attention."
+BART = "models.bart.modeling_bart:"
+MBART = "models.mbart.modeling_mbart:"
+VIT = "models.vit.modeling_vit:ViTEmbeddings."
+DEIT = "models.deit.modeling_deit:DeiTEmbeddings."
+ROPE = "modeling_rope_utils:"
+GENERATE = "generation.utils:GenerationMixin."
+SEEN = ("+ past_seen_tokens", "+ 0 * past_seen_tokens")
+
+FAULTS = [
+    Fault(
+        "rotary-sign",
+        "Rotary embedding turns the wrong way.",
+        edit(LLAMA + "rotate_half", ("(-x2, x1)", "(x2, -x1)")),
+        ("?",),
+        "llama-chat",
+    ),
+    Fault(
+        "rotary-interleaved",
+        "Rotary embedding pairs neighbours instead of halves.",
+        edit(
+            LLAMA + "rotate_half",
+            ("x[..., : x.shape[-1] // 2]", "x[..., 0::2]"),
+            ("x[..., x.shape[-1] // 2 :]", "x[..., 1::2]"),
+            ("torch.cat((-x2, x1), dim=-1)", "torch.stack((-x2, x1), dim=-1).flatten(-2)"),
+        ),
+        ("?",),
+        "llama-bytes",
+    ),
+    Fault(
+        "rotary-only-queries",
+        "Only the queries are rotated.",
+        edit(MISTRAL + "apply_rotary_pos_emb", ("(k * cos) + (rotate_half(k) * sin)", "k")),
+        ("?",),
+        "mistral-random",
+    ),
+    Fault(
+        "rotary-base-ignored",
+        "Rotary frequencies always use the base 10000.",
+        edit(
+            MISTRAL + "MistralRotaryEmbedding.compute_default_rope_parameters",
+            ('config.rope_parameters["rope_theta"]', "10000.0"),
+        ),
+        ("?",),
+        "mistral-random",
+    ),
+    Fault(
+        "rotary-frequencies-shifted",
+        "Rotary frequencies start at the second.",
+        edit(
+            LLAMA + "LlamaRotaryEmbedding.compute_default_rope_parameters",
+            ("torch.arange(0, dim, 2,", "torch.arange(2, dim + 2, 2,"),
+        ),
+        ("?",),
+        "llama-chat",
+    ),
+    Fault(
+        "rotary-positions-ignored",
+        "LLaMA counts positions from zero whatever it is told.",
+        edit(LLAMA + "LlamaModel.forward", ("if position_ids is None:", "if True:")),
+        ("?",),
+        "llama-chat",
+    ),
+    Fault(
+        "rotary-positions-in-half",
+        "Rotary angles are computed in float16.",
+        edit(MISTRAL + "MistralRotaryEmbedding.forward", ("position_ids[..., None].float()", "position_ids[..., None].half()"),
+             ("dtype=torch.float)", "dtype=torch.half)")),
+        ("?",),
+        "mistral-sliding",
+    ),
+    Fault(
+        "rotary-scaling-dropped",
+        "The factor that some rotary types put on cosine and sine is dropped.",
+        edit(LLAMA + "LlamaRotaryEmbedding.forward", ("emb.cos() * self.attention_scaling", "emb.cos()"),
+             ("emb.sin() * self.attention_scaling", "emb.sin()")),
+        ("?",),
+        "llama-yarn",
+    ),
+    Fault(
+        "linear-scaling-inverted",
+        "Linear rotary scaling multiplies where it should divide.",
+        edit(ROPE + "_compute_linear_scaling_rope_parameters", ("inv_freq /= factor", "inv_freq *= factor")),
+        ("?",),
+        "llama-spm-only",
+    ),
+    Fault(
+        "llama3-unsmoothed",
+        "LLaMA 3's rotary scaling leaves out the middle frequencies.",
+        edit(
+            ROPE + "_compute_llama3_parameters",
+            ("inv_freq_llama = torch.where(is_medium_freq, smoothed_inv_freq, inv_freq_llama)", "pass"),
+        ),
+        ("?",),
+        "llama-bytes",
+    ),
+    Fault(
+        "llama3-factors-swapped",
+        "LLaMA 3's rotary scaling swaps its low and high frequency factors.",
+        edit(
+            ROPE + "_compute_llama3_parameters",
+            ('rope_parameters_dict["low_freq_factor"]', 'rope_parameters_dict["high_freq_factor"] * 2'),
+        ),
+        ("?",),
+        "llama-bytes",
+    ),
+    Fault(
+        "yarn-ramp-reversed",
+        "YaRN interpolates the fast frequencies and leaves the slow ones.",
+        edit(ROPE + "_compute_yarn_parameters", ("inv_freq_extrapolation_factor = 1 - ", "inv_freq_extrapolation_factor = ")),
+        ("?",),
+        "llama-yarn",
+    ),
+    Fault(
+        "yarn-untruncated",
+        "YaRN's correction range is not rounded outwards.",
+        edit(ROPE + "_compute_yarn_parameters", ('.get("truncate", True)', '.get("truncate", False)')),
+        ("?",),
+        "llama-yarn",
+    ),
+    Fault(
+        "dynamic-scaling-static",
+        "Dynamic rotary scaling ignores the length of the sequence.",
+        edit(
+            ROPE + "_compute_dynamic_ntk_parameters",
+            ("# Compute the inverse frequencies", "seq_len = config.max_position_embeddings"),
+        ),
+        ("?",),
+        "llama-dynamic",
+    ),
+    Fault(
+        "default-positions-forget-the-cache",
+        "LLaMA without position ids counts from zero in every cached step.",
+        edit(LLAMA + "LlamaModel.forward", SEEN),
+        ("?",),
+        "llama-chat",
+    ),
+    Fault(
+        "gpt2-default-positions-forget-the-cache",
+        "GPT-2 without position ids counts from zero in every cached step.",
+        edit(GPT2 + "GPT2Model.forward", SEEN),
+        ("?",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "mistral-default-positions-forget-the-cache",
+        "Mistral without position ids counts from zero in every cached step.",
+        edit(MISTRAL + "MistralModel.forward", SEEN),
+        ("?",),
+        "mistral-sliding",
+    ),
+    Fault(
+        "gpt2-position-twice",
+        "GPT-2's position embedding is added twice.",
+        edit(GPT2 + "GPT2Model.forward", ("inputs_embeds + position_embeds", "inputs_embeds + 2 * position_embeds")),
+        ("?",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "generate-counts-padding",
+        "generate numbers the positions of a left-padded prompt from its first padding.",
+        edit(
+            GENERATE + "_prepare_position_ids_for_generation",
+            ("attention_mask.long().cumsum(-1) - 1", "torch.ones_like(attention_mask).long().cumsum(-1) - 1"),
+        ),
+        ("?",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "generate-repeats-a-position",
+        "generate gives each new token the position of the one before.",
+        edit(
+            GENERATE + "_update_model_kwargs_for_generation",
+            ("+ position_ids[..., -1:]\n            + 1", "+ position_ids[..., -1:]"),
+        ),
+        ("?",),
+        "llama-bytes",
+    ),
+    Fault(
+        "bert-positions-off-by-one",
+        "BERT's positions start at one.",
+        edit(
+            BERT + "BertEmbeddings.forward",
+            ("past_key_values_length : seq_length + past_key_values_length", "1 : seq_length + 1"),
+        ),
+        ("?",),
+        "bert-masked",
+    ),
+    Fault(
+        "bert-positions-ignored",
+        "BERT ignores the position ids it is given.",
+        edit(BERT + "BertEmbeddings.forward", ("if position_ids is None:", "if True:")),
+        ("?",),
+        "bert-masked",
+    ),
+    Fault(
+        "bert-token-types-ignored",
+        "BERT takes every token for one of the first segment.",
+        edit(
+            BERT + "BertEmbeddings.forward",
+            ("self.token_type_embeddings(token_type_ids)", "self.token_type_embeddings(0 * token_type_ids)"),
+        ),
+        ("?",),
+        "bert-random",
+    ),
+    Fault(
+        "bert-default-token-type",
+        "Without token types BERT takes every token for one of the second segment.",
+        edit(
+            BERT + "BertEmbeddings.forward",
+            ("token_type_ids = buffered_token_type_ids.expand(batch_size, seq_length)",
+             "token_type_ids = buffered_token_type_ids.expand(batch_size, seq_length) + 1"),
+        ),
+        ("?",),
+        "bert-sentiment",
+    ),
+    Fault(
+        "roberta-offset-missing",
+        "RoBERTa's positions do not start behind the padding id.",
+        edit(ROBERTA + "create_position_ids_from_input_ids", ("+ padding_idx", "+ 0")),
+        ("?",),
+        "roberta-random",
+    ),
+    Fault(
+        "roberta-counts-padding",
+        "RoBERTa counts padding as positions.",
+        edit(
+            ROBERTA + "create_position_ids_from_input_ids",
+            ("mask = input_ids.ne(padding_idx).int()", "mask = torch.ones_like(input_ids).int()"),
+        ),
+        ("?",),
+        "roberta-masked",
+    ),
+    Fault(
+        "roberta-embeds-offset",
+        "RoBERTa given embeddings starts its positions at zero.",
+        edit(
+            ROBERTA + "create_position_ids_from_inputs_embeds",
+            ("padding_idx + 1, sequence_length + padding_idx + 1", "0, sequence_length"),
+        ),
+        ("?",),
+        "roberta-sentiment",
+    ),
+    Fault(
+        "distilbert-positions-backwards",
+        "DistilBERT counts its positions backwards.",
+        edit(DISTILBERT + "Embeddings.forward", ("self.position_ids[:, :seq_length]", "self.position_ids[:, :seq_length].flip(1)")),
+        ("?",),
+        "distilbert-random",
+    ),
+    Fault(
+        "bart-offset-missing",
+        "BART's position table is read without its offset of two.",
+        edit(BART + "BartLearnedPositionalEmbedding.forward", ("position_ids + self.offset", "position_ids")),
+        ("?",),
+        "bart-random",
+    ),
+    Fault(
+        "bart-cached-position",
+        "BART's decoder counts from zero in every cached step.",
+        edit(
+            BART + "BartDecoder.forward",
+            ("device=inputs_embeds.device) + past_key_values_length", "device=inputs_embeds.device)"),
+        ),
+        ("?",),
+        "bart-reverse",
+    ),
+    Fault(
+        "mbart-cached-position",
+        "mBART's decoder counts from zero in every cached step.",
+        edit(
+            MBART + "MBartDecoder.forward",
+            ("device=inputs_embeds.device) + past_key_values_length", "device=inputs_embeds.device)"),
+        ),
+        ("?",),
+        "mbart-transliterate",
+    ),
+    Fault(
+        "t5-bias-missing",
+        "T5's relative position bias is left out of the scores.",
+        edit("models.t5.modeling_t5:eager_attention_forward", ("attn_weights = attn_weights + position_bias", "pass")),
+        ("?",),
+        "t5-reverse",
+    ),
+    Fault(
+        "t5-bias-in-the-first-layer-only",
+        "T5's position bias is not shared with the later layers.",
+        edit("models.t5.modeling_t5:T5Stack.forward", ("position_bias = self_attention_position_bias", "position_bias = 0 * self_attention_position_bias")),
+        ("?",),
+        "t5-random",
+    ),
+    Fault(
+        "t5-distance-ignored",
+        "T5's farthest bucket always starts at 128.",
+        edit(T5 + "compute_bias", ("max_distance=self.relative_attention_max_distance", "max_distance=128")),
+        ("?",),
+        "t5-random",
+    ),
+    Fault(
+        "t5-directions-swapped",
+        "T5's encoder has one-sided buckets and its decoder two-sided ones.",
+        edit(T5 + "compute_bias", ("bidirectional=(not self.is_decoder)", "bidirectional=self.is_decoder")),
+        ("?",),
+        "t5-gated",
+    ),
+    Fault(
+        "t5-distance-sign",
+        "T5's relative positions have the opposite sign.",
+        edit(T5 + "compute_bias", ("memory_position - context_position", "context_position - memory_position")),
+        ("?",),
+        "t5-reverse",
+    ),
+    Fault(
+        "t5-small-buckets-one-more",
+        "T5's exact buckets reach one position too far.",
+        edit(T5 + "_relative_position_bucket", ("relative_position < max_exact", "relative_position <= max_exact")),
+        ("?",),
+        "t5-random",
+    ),
+    Fault(
+        "t5-cached-bias",
+        "T5's bias takes a cached step for the first position.",
+        edit(T5 + "compute_bias", SEEN),
+        ("?",),
+        "t5-reverse",
+    ),
+    Fault(
+        "vit-no-positions",
+        "ViT's position embedding is not added.",
+        edit(VIT + "forward", ("embeddings + self.position_embeddings", "embeddings + 0 * self.position_embeddings")),
+        ("?",),
+        "vit-shapes",
+    ),
+    Fault(
+        "vit-class-token-last",
+        "ViT puts its class token behind the patches.",
+        edit(VIT + "forward", ("(cls_tokens, embeddings)", "(embeddings, cls_tokens)")),
+        ("?",),
+        "vit-random",
+    ),
+    Fault(
+        "vit-patches-by-column",
+        "ViT reads its patches column by column.",
+        edit(
+            "models.vit.modeling_vit:ViTPatchEmbeddings.forward",
+            (".flatten(2)", ".transpose(2, 3).flatten(2)"),
+        ),
+        ("?",),
+        "vit-random",
+    ),
+    Fault(
+        "vit-channels-reversed",
+        "ViT reads blue as red.",
+        edit(
+            "models.vit.modeling_vit:ViTPatchEmbeddings.forward",
+            ("self.projection(pixel_values)", "self.projection(pixel_values.flip(1))"),
+        ),
+        ("?",),
+        "vit-shapes",
+    ),
+    Fault(
+        "deit-tokens-swapped",
+        "DeiT's class and distillation tokens change places.",
+        edit(DEIT + "forward", ("(cls_tokens, distillation_tokens, embeddings)", "(distillation_tokens, cls_tokens, embeddings)")),
+        ("?",),
+        "deit-shapes",
+    ),
+    Fault(
+        "interpolation-bilinear",
+        "ViT's positions are interpolated bilinearly for another image size.",
+        edits(
+            edit(VIT + "interpolate_pos_encoding", ('mode="bicubic"', 'mode="bilinear"')),
+            edit(DEIT + "interpolate_pos_encoding", ('mode="bicubic"', 'mode="bilinear"')),
+        ),
+        ("?",),
+        "vit-shapes",
+    ),
+]

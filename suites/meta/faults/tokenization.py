@@ -1,0 +1,393 @@
+"""Faults of tokenizers: what a change to the library's padding, decoding, saving, ... could break."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from suites.meta.faults import Fault
+
+Patch = pytest.MonkeyPatch
+BERT, GPT2, CHAT = "bert-sentiment", "gpt2-random", "llama-chat"
+
+
+def fast_class() -> Any:
+    """The class over the Rust implementation, under its name in the installed version."""
+    import transformers
+
+    return getattr(transformers, "TokenizersBackend", None) or transformers.PreTrainedTokenizerFast
+
+
+def base_class() -> Any:
+    """The class that all tokenizers share."""
+    from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
+    return PreTrainedTokenizerBase
+
+
+def batch_class() -> Any:
+    """What a call returns."""
+    from transformers import BatchEncoding
+
+    return BatchEncoding
+
+
+def wrap(patch: Patch, owner: Any, name: str, change: Callable[..., Any]) -> None:
+    """Replace a method by change(original, self, ...)."""
+    original = getattr(owner, name)
+    patch.setattr(owner, name, lambda self, *a, **k: change(original, self, *a, **k))
+
+
+def asks(change: Callable[[dict[str, Any]], dict[str, Any] | None]) -> Callable[[Patch], None]:
+    """Change what the Rust tokenizer is told about padding and truncation; None: tell it nothing."""
+
+    def apply(patch: Patch) -> None:
+        def told(original: Any, self: Any, **settings: Any) -> None:
+            changed = change(settings)
+            if changed is not None:
+                original(self, **changed)
+
+        wrap(patch, fast_class(), "set_truncation_and_padding", told)
+
+    return apply
+
+
+def encodes(change: Callable[[dict[str, Any]], None]) -> Callable[[Patch], None]:
+    """Change the lists made of a Rust encoding."""
+
+    def apply(patch: Patch) -> None:
+        def converted(original: Any, self: Any, *a: Any, **k: Any) -> Any:
+            made, encodings = original(self, *a, **k)
+            change(made)
+            return made, encodings
+
+        wrap(patch, fast_class(), "_convert_encoding", converted)
+
+    return apply
+
+
+def method(where: Callable[[], Any], name: str, change: Callable[..., Any]) -> Callable[[Patch], None]:
+    """Wrap one method of a class of the library."""
+    return lambda patch: wrap(patch, where(), name, change)
+
+
+def result(where: Callable[[], Any], name: str, change: Callable[[Any], Any]) -> Callable[[Patch], None]:
+    """Change what a method returns."""
+    return method(where, name, lambda original, self, *a, **k: change(original(self, *a, **k)))
+
+
+def without(where: Callable[[], Any], name: str, *options: str) -> Callable[[Patch], None]:
+    """Make a method deaf to some of its keywords."""
+
+    def deaf(original: Any, self: Any, *a: Any, **k: Any) -> Any:
+        return original(self, *a, **{key: value for key, value in k.items() if key not in options})
+
+    return method(where, name, deaf)
+
+
+def built(change: Callable[[Any], None]) -> Callable[[Patch], None]:
+    """Change the Rust tokenizer behind every tokenizer when it is built."""
+
+    def apply(patch: Patch) -> None:
+        def init(original: Any, self: Any, *a: Any, **k: Any) -> None:
+            original(self, *a, **k)
+            change(self)
+
+        wrap(patch, fast_class(), "__init__", init)
+
+    return apply
+
+
+def shifted(made: dict[str, Any]) -> None:
+    """Offsets one too far."""
+    if "offset_mapping" in made:
+        made["offset_mapping"] = [[(a + 1, b + 1) for a, b in row] for row in made["offset_mapping"]]
+
+
+def last_zero(name: str) -> Callable[[dict[str, Any]], None]:
+    """The last entry of a mask is zero."""
+
+    def change(made: dict[str, Any]) -> None:
+        if name in made:
+            made[name] = [[*row[:-1], 0] for row in made[name]]
+
+    return change
+
+
+def one_type(made: dict[str, Any]) -> None:
+    """All tokens of type 0."""
+    if "token_type_ids" in made:
+        made["token_type_ids"] = [[0] * len(row) for row in made["token_type_ids"]]
+
+
+def wrong_length(made: dict[str, Any]) -> None:
+    """Lengths one too large."""
+    if "length" in made:
+        made["length"] = [n + 1 for n in made["length"]]
+
+
+def swapped_ends(self: Any) -> None:
+    """[CLS] behind the text and [SEP] before it."""
+    from tokenizers.processors import TemplateProcessing
+
+    if self.cls_token and self.sep_token:
+        ends = [(self.cls_token, self.cls_token_id), (self.sep_token, self.sep_token_id)]
+        self._tokenizer.post_processor = TemplateProcessing(
+            single=f"{self.sep_token} $A {self.cls_token}",
+            pair=f"{self.sep_token} $A {self.cls_token} $B:1 {self.cls_token}:1",
+            special_tokens=ends,
+        )
+
+
+def lower_cased(self: Any) -> None:
+    """Everything lower-cased, whatever the files say."""
+    from tokenizers.normalizers import Lowercase, Sequence
+
+    self._tokenizer.normalizer = Sequence([n for n in (self._tokenizer.normalizer, Lowercase()) if n])
+
+
+def prefixed(self: Any) -> None:
+    """A space before every text of a byte-level tokenizer."""
+    from tokenizers.pre_tokenizers import ByteLevel
+
+    if self._tokenizer.decoder and "ByteLevel" in type(self._tokenizer.decoder).__name__:
+        self._tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=True)
+
+
+def no_accents(self: Any) -> None:
+    """Accents stripped."""
+    from tokenizers.normalizers import NFD, Sequence, StripAccents
+
+    parts = (self._tokenizer.normalizer, NFD(), StripAccents())
+    self._tokenizer.normalizer = Sequence([n for n in parts if n])
+
+
+def undecoded(self: Any) -> None:
+    """A decoder that joins pieces with spaces."""
+    from tokenizers.decoders import Sequence
+
+    self._tokenizer.decoder = Sequence([])
+
+
+def saved_settings(change: Callable[[dict[str, Any]], None]) -> Callable[[Patch], None]:
+    """Change tokenizer_config.json right after it is saved."""
+
+    def apply(patch: Patch) -> None:
+        def saved(original: Any, self: Any, folder: Any, *a: Any, **k: Any) -> Any:
+            import json
+            from pathlib import Path
+
+            files = original(self, folder, *a, **k)
+            path = Path(folder) / "tokenizer_config.json"
+            settings = json.loads(path.read_text(encoding="utf-8"))
+            change(settings)
+            path.write_text(json.dumps(settings), encoding="utf-8")
+            return files
+
+        wrap(patch, base_class(), "save_pretrained", saved)
+        if "save_pretrained" in vars(fast_class()):
+            wrap(patch, fast_class(), "save_pretrained", saved)
+
+    return apply
+
+
+def templates(name: str, change: Callable[[dict[str, Any]], None]) -> Callable[[Patch], None]:
+    """Change the keywords with which a template is rendered."""
+
+    def apply(patch: Patch) -> None:
+        def asked(original: Any, self: Any, messages: Any, *a: Any, **k: Any) -> Any:
+            change(k)
+            return original(self, messages, *a, **k)
+
+        wrap(patch, base_class(), name, asked)
+
+    return apply
+
+
+def untrimmed(patch: Patch) -> None:
+    """Templates compiled without trimming blocks."""
+    import jinja2.sandbox
+
+    original = jinja2.sandbox.ImmutableSandboxedEnvironment.__init__
+
+    def init(self: Any, *a: Any, **k: Any) -> None:
+        import sys
+
+        ours = sys._getframe(1).f_globals["__name__"].startswith("fixtures")
+        original(self, *a, **(k if ours else {**k, "trim_blocks": False, "lstrip_blocks": False}))
+
+    patch.setattr(jinja2.sandbox.ImmutableSandboxedEnvironment, "__init__", init)
+
+
+def language_last(patch: Patch) -> None:
+    """mBART's code put before the text, mBART-50's behind it."""
+    import transformers
+
+    for name in ("MBartTokenizer", "MBartTokenizerFast", "MBart50Tokenizer", "MBart50TokenizerFast"):
+        owner = getattr(transformers, name, None)
+        if owner is not None and hasattr(owner, "_tokenizer_swap") is False:
+            for setter in ("set_src_lang_special_tokens", "set_tgt_lang_special_tokens"):
+                wrap(patch, owner, setter, swapped_language)
+
+
+def swapped_language(original: Any, self: Any, code: str) -> None:
+    """The special tokens of a language at the wrong ends."""
+    from tokenizers.processors import TemplateProcessing
+
+    original(self, code)
+    before, behind = [*self.suffix_tokens], [*self.prefix_tokens]
+    tokens = self.convert_ids_to_tokens([*before, *behind])
+    parts = [*tokens[: len(before)], "$A", *tokens[len(before) :]]
+    pair = [*tokens[: len(before)], "$A", "$B", *tokens[len(before) :]]
+    self._tokenizer.post_processor = TemplateProcessing(
+        single=parts, pair=pair, special_tokens=list(zip(tokens, [*before, *behind], strict=True))
+    )
+
+
+def stays_target(patch: Patch) -> None:
+    """The target language stays after labels were encoded."""
+    import transformers
+
+    for name in ("MBartTokenizer", "MBartTokenizerFast", "MBart50Tokenizer", "MBart50TokenizerFast"):
+        owner = getattr(transformers, name, None)
+        if owner is not None:
+            patch.setattr(owner, "_switch_to_input_mode", lambda self: None)
+
+
+def properties(where: Callable[[], Any], name: str, value: Callable[[Any, Any], Any]) -> Callable[[Patch], None]:
+    """Change a property's value."""
+
+    def apply(patch: Patch) -> None:
+        owner = where()
+        original = getattr(owner, name).fget
+        patch.setattr(owner, name, property(lambda self: value(original(self), self)))
+
+    return apply
+
+
+def changed(settings: dict[str, Any], **new: Any) -> dict[str, Any]:
+    """Settings with some replaced."""
+    return {**settings, **new}
+
+
+def pads(settings: dict[str, Any]) -> bool:
+    """Whether padding was asked for."""
+    return str(settings["padding_strategy"].value) != "do_not_pad"
+
+
+def cuts(settings: dict[str, Any]) -> bool:
+    """Whether truncation was asked for."""
+    return str(settings["truncation_strategy"].value) != "do_not_truncate"
+
+
+def other_strategy(settings: dict[str, Any]) -> dict[str, Any]:
+    """only_first and longest_first confused."""
+    from transformers.tokenization_utils_base import TruncationStrategy as T
+
+    swap = {T.LONGEST_FIRST: T.ONLY_FIRST, T.ONLY_FIRST: T.LONGEST_FIRST, T.ONLY_SECOND: T.LONGEST_FIRST}
+    strategy = settings["truncation_strategy"]
+    return changed(settings, truncation_strategy=swap.get(strategy, strategy))
+
+
+def truncates_wrong_side(patch: Patch) -> None:
+    """Truncation cuts the side it should keep."""
+
+    def told(original: Any, self: Any, **settings: Any) -> None:
+        side = self.truncation_side
+        self.truncation_side = "left" if side == "right" else "right"
+        try:
+            original(self, **settings)
+        finally:
+            self.truncation_side = side
+
+    wrap(patch, fast_class(), "set_truncation_and_padding", told)
+
+
+def no_specials(original: Any, self: Any, tokens: Any, special_tokens: bool = False) -> int:
+    """Special tokens added as ordinary ones."""
+    from tokenizers import AddedToken
+
+    plain = [AddedToken(str(token), special=False) for token in tokens]
+    return int(original(self, plain, special_tokens=False))
+
+
+def tensors_of_floats(original: Any, self: Any, *a: Any, **k: Any) -> Any:
+    """Tensors of the wrong type."""
+    made = original(self, *a, **k)
+    for name, value in list(made.items()):
+        if hasattr(value, "float"):
+            made[name] = value.float()
+    return made
+
+
+FAULTS = [
+    Fault("padding-side-argument-ignored", "a call's padding_side is dropped", asks(lambda s: changed(s, padding_side=None)), ("test_padding_side_can_be_asked_for",), BERT),
+    Fault("padding-always-right", "batches are padded on the right whatever the tokenizer says", asks(lambda s: changed(s, padding_side="right")), ("test_padding_is_exact", "test_padding_side_can_be_asked_for"), BERT),
+    Fault("padding-default-flipped", "the default padding side is the other one", asks(lambda s: changed(s, padding_side=s["padding_side"] or "left")), ("test_default_padding_side", "test_padding_is_exact", "test_pad_equals_padding_at_once"), BERT),
+    Fault("pad-multiple-ignored", "pad_to_multiple_of is dropped", asks(lambda s: changed(s, pad_to_multiple_of=None)), ("test_padding_is_exact", "test_pad_equals_padding_at_once"), BERT),
+    Fault("padding-leaks", "padding stays on for calls that ask for none", asks(lambda s: s if pads(s) or cuts(s) else None), ("test_settings_do_not_leak_between_calls",), BERT),
+    Fault("truncation-off-by-one", "one id fewer than max_length", asks(lambda s: changed(s, max_length=s["max_length"] - 1) if cuts(s) else s), ("test_truncation_cuts_one_side", "test_short_text_is_not_truncated", "test_masks_are_truncated_too", "test_default_truncation_is_to_the_maximum"), BERT),
+    Fault("truncation-wrong-side", "the end that should stay is cut", truncates_wrong_side, ("test_truncation_cuts_one_side", "test_overflowing_rows_reassemble"), BERT),
+    Fault("stride-ignored", "overflowing rows do not overlap", asks(lambda s: changed(s, stride=0)), ("test_overflowing_rows_reassemble",), BERT),
+    Fault("strategies-confused", "longest_first cuts only the first text", asks(other_strategy), ("test_pair_truncation_strategies",), BERT),
+    Fault("truncates-unasked", "texts are cut at model_max_length without being asked", method(base_class, "_get_padding_truncation_strategies", lambda o, self, padding=False, truncation=None, max_length=None, *a, **k: o(self, padding, True if truncation is None else truncation, max_length, *a, **k)), ("test_long_text_is_not_cut",), BERT),
+    Fault("truncation-forced", "truncation=False is read as nothing said, and max_length then cuts", method(base_class, "_get_padding_truncation_strategies", lambda o, self, padding=False, truncation=None, max_length=None, *a, **k: o(self, padding, True if truncation is False and max_length else truncation, max_length, *a, **k)), ("test_no_truncation_unless_asked",), BERT),
+    Fault("offsets-shifted", "offsets are one character too far", encodes(shifted), ("test_offsets_equal_the_files", "test_offsets_slice_the_text", "test_offsets_lie_in_the_text"), BERT),
+    Fault("attention-mask-short", "the last token is masked", encodes(last_zero("attention_mask")), ("test_masks_without_padding_are_ones", "test_encoding_equals_the_files"), BERT),
+    Fault("special-mask-short", "the last special token is not marked", encodes(last_zero("special_tokens_mask")), ("test_special_tokens_mask_marks_what_was_added", "test_encoding_equals_the_files", "test_special_tokens_have_empty_offsets"), BERT),
+    Fault("token-types-lost", "the second text of a pair has type 0", encodes(one_type), ("test_pairs_equal_the_files",), BERT),
+    Fault("length-wrong", "return_length counts one too many", encodes(wrong_length), ("test_asked_for_keys_are_returned",), BERT),
+    Fault("ends-swapped", "[CLS] and [SEP] change places", built(swapped_ends), ("test_encoding_equals_the_files", "test_fixed_texts_encode_as_the_files_say", "test_pairs_equal_the_files", "test_long_text_equals_the_files", "test_saved_file_encodes_alike"), BERT),
+    Fault("lower-cased", "text is lower-cased whatever the files say", built(lower_cased), ("test_encoding_equals_the_files", "test_round_trip_is_exact"), GPT2),
+    Fault("accents-stripped", "accents are stripped whatever the files say", built(no_accents), ("test_encoding_equals_the_files", "test_round_trip_is_exact"), GPT2),
+    Fault("prefix-space", "a byte-level tokenizer puts a space before every text", built(prefixed), ("test_encoding_equals_the_files", "test_round_trip_is_exact", "test_offsets_equal_the_files"), GPT2),
+    Fault("pieces-not-joined", "decoding leaves the pieces as they are", built(undecoded), ("test_decoding_equals_the_files", "test_round_trip", "test_single_spaces_come_back"), "t5-random"),
+    Fault("skip-ignored", "skip_special_tokens does nothing", method(fast_class, "_decode", lambda o, self, ids, skip_special_tokens=False, **k: o(self, ids, skip_special_tokens=False, **k)), ("test_skipped_special_tokens_leave_the_text", "test_decoding_equals_the_files", "test_new_special_tokens_are_skipped"), BERT),
+    Fault("always-skips", "special tokens are never spelled out", method(fast_class, "_decode", lambda o, self, ids, skip_special_tokens=False, **k: o(self, ids, skip_special_tokens=True, **k)), ("test_kept_special_tokens_are_spelled_out", "test_decoding_equals_the_files"), BERT),
+    Fault("clean-up-drops-letters", "cleaning up removes apostrophes", result(base_class, "clean_up_tokenization", lambda text: text.replace("'", "")) if False else method(fast_class, "_decode", lambda o, self, ids, *a, **k: o(self, ids, *a, **k).replace("'", "") if k.get("clean_up_tokenization_spaces") else o(self, ids, *a, **k)), ("test_clean_up_only_joins", "test_clean_up_joins_what_is_documented"), BERT),
+    Fault("clean-up-default-flipped", "decoding cleans up exactly when the setting says not to", method(fast_class, "_decode", lambda o, self, ids, *a, **k: o(self, ids, *a, **{**k, "clean_up_tokenization_spaces": k.get("clean_up_tokenization_spaces") if k.get("clean_up_tokenization_spaces") is not None else True}).replace("  ", " ").replace(" ,", ",") if k.get("clean_up_tokenization_spaces") is None else o(self, ids, *a, **k)), ("test_default_decode_cleans_up_as_configured",), GPT2),
+    Fault("batch-decode-forgets", "batch_decode drops skip_special_tokens", method(base_class, "batch_decode", lambda o, self, rows, skip_special_tokens=False, *a, **k: o(self, rows, False, *a, **k)), ("test_batch_decode_is_decode_each",), BERT),
+    Fault("decodes-one-id-as-token", "a single id is decoded with its neighbour", method(fast_class, "_decode", lambda o, self, ids, *a, **k: o(self, [ids, ids] if isinstance(ids, int) else ids, *a, **k)), ("test_decode_takes_tensors_and_one_id",), GPT2),
+    Fault("encode-always-special", "encode adds special tokens although told not to", method(base_class, "encode", lambda o, self, text, *a, add_special_tokens=True, **k: o(self, text, *a, add_special_tokens=True, **k)), ("test_ways_to_encode_agree",), BERT),
+    Fault("tokenize-never-special", "tokenize is deaf to add_special_tokens", without(fast_class, "tokenize", "add_special_tokens"), ("test_tokenize_can_add_special_tokens",), BERT),
+    Fault("tensors-of-floats", "return_tensors gives floats", method(batch_class, "convert_to_tensors", tensors_of_floats), ("test_tensors_hold_the_lists", "test_padded_tensors"), BERT),
+    Fault("empty-text-is-a-space", "an empty text is encoded as an unknown token", method(fast_class, "_encode_plus", lambda o, self, text, *a, **k: o(self, text or "\u2603", *a, **k)), ("test_empty_text_is_only_special_tokens", "test_encoding_equals_the_files"), BERT),
+    Fault("batch-reversed", "a batch comes back in reverse", method(fast_class, "_encode_plus", lambda o, self, text, *a, **k: o(self, text[::-1] if isinstance(text, list) and len(text) > 2 and not k.get("is_split_into_words") else text, *a, **k)), ("test_batch_is_singles", "test_rows_of_a_batch_keep_their_own_words"), BERT),
+    Fault("wordless", "words given split are joined", method(fast_class, "_encode_plus", lambda o, self, text, *a, **k: o(self, ["".join(text)] if k.get("is_split_into_words") else text, *a, **k)), ("test_split_words_encode_word_by_word",), BERT),
+    Fault("char-to-token-off", "char_to_token finds the next token", result(batch_class, "char_to_token", lambda i: i if i is None else i + 1), ("test_characters_and_tokens_map_to_each_other", "test_characters_of_the_second_text_are_its_own"), BERT),
+    Fault("word-ids-off", "word_ids counts from one", result(batch_class, "word_ids", lambda words: [w if w is None else w + 1 for w in words]), ("test_words_and_tokens_map_to_each_other", "test_split_words_encode_word_by_word"), BERT),
+    Fault("sequence-ids-lost", "sequence_ids says 0 for both texts", result(batch_class, "sequence_ids", lambda owners: [o and 0 for o in owners]), ("test_pairs_hold_both_texts_in_order",), BERT),
+    Fault("row-confused", "word_ids of a row are those of the first", method(batch_class, "word_ids", lambda o, self, row=0: o(self, 0)), ("test_rows_of_a_batch_keep_their_own_words",), BERT),
+    Fault("slices-off", "a slice of a batch begins one row late", method(batch_class, "__getitem__", lambda o, self, item: o(self, slice(item.start + 1, item.stop) if isinstance(item, slice) else item)), ("test_rows_of_a_batch_can_be_taken",), BERT),
+    Fault("special-count-off", "num_special_tokens_to_add forgets one", result(fast_class, "num_special_tokens_to_add", lambda n: n - 1), ("test_number_of_special_tokens",), BERT),
+    Fault("special-list-short", "all_special_tokens forgets the last", properties(base_class, "all_special_tokens", lambda tokens, self: tokens[:-1]), ("test_all_special_tokens_are_listed", "test_mask_of_finished_ids_marks_special_ones"), BERT),
+    Fault("unknown-is-zero", "a token outside the vocabulary has id 0", result(fast_class, "_convert_token_to_id_with_added_voc", lambda i: i) if False else method(base_class, "convert_tokens_to_ids", lambda o, self, tokens: 0 if isinstance(tokens, str) and tokens not in self.get_vocab() else o(self, tokens)), ("test_unknown_tokens_have_the_unknown_id",), BERT),
+    Fault("ids-off", "convert_ids_to_tokens gives the next token", method(fast_class, "convert_ids_to_tokens", lambda o, self, ids, *a, **k: o(self, [i + 1 for i in ids] if isinstance(ids, list) and len(ids) > 300 else ids, *a, **k)), ("test_ids_and_tokens_are_inverse",), BERT),
+    Fault("conversion-keeps-special", "convert_ids_to_tokens is deaf to skip_special_tokens", without(fast_class, "convert_ids_to_tokens", "skip_special_tokens"), ("test_conversion_skips_special_tokens",), BERT),
+    Fault("conversion-of-one", "one id converts to a list", method(fast_class, "convert_ids_to_tokens", lambda o, self, ids, *a, **k: o(self, [ids] if isinstance(ids, int) else ids, *a, **k)), ("test_conversion_takes_one_or_many",), BERT),
+    Fault("length-forgets-added", "len(tokenizer) leaves added tokens out", method(fast_class, "__len__", lambda o, self: self._tokenizer.get_vocab_size(with_added_tokens=False)), ("test_new_tokens_are_not_split", "test_saved_settings_are_the_same"), BERT),
+    Fault("vocabulary-forgets-added", "get_vocab leaves the last token out", result(fast_class, "get_vocab", lambda v: {t: i for t, i in v.items() if i != max(v.values())}), ("test_vocabulary_is_the_files",), BERT),
+    Fault("added-special-is-ordinary", "tokens added as special are ordinary", method(fast_class, "_add_tokens", no_specials), ("test_new_special_tokens_are_skipped", "test_added_token_flags_survive_loading"), BERT),
+    Fault("added-tokens-dropped", "add_tokens adds nothing", method(fast_class, "_add_tokens", lambda o, self, tokens, special_tokens=False: 0), ("test_new_tokens_are_not_split", "test_new_ids_convert_to_their_tokens"), BERT),
+    Fault("added-twice-counts", "adding known tokens counts them", method(base_class, "add_tokens", lambda o, self, tokens, *a, **k: (o(self, tokens, *a, **k), len(tokens))[1]), ("test_new_tokens_are_not_split",), BERT),
+    Fault("special-not-set", "add_special_tokens adds a token but does not make it the mask", method(base_class, "add_special_tokens", lambda o, self, tokens, *a, **k: self.add_tokens(list(tokens.values()), special_tokens=True)), ("test_special_token_can_be_replaced",), BERT),
+    Fault("keys-missing", "the attention mask is not returned by default", method(base_class, "__init__", lambda o, self, **k: (o(self, **k), setattr(self, "model_input_names", [*self.model_input_names, "position_ids"]))[0]), ("test_keys_are_the_models",), BERT),
+    Fault("limit-ignored", "model_max_length of the files is ignored", method(base_class, "__init__", lambda o, self, **k: o(self, **{**k, "model_max_length": None})), ("test_maximum_length_is_the_files",), BERT),
+    Fault("clean-up-setting-ignored", "clean_up_tokenization_spaces of the files is ignored", method(base_class, "__init__", lambda o, self, **k: o(self, **{**k, "clean_up_tokenization_spaces": not k.get("clean_up_tokenization_spaces")})), ("test_clean_up_setting_is_the_files",), BERT),
+    Fault("sides-ignored", "padding_side given at loading is ignored", method(base_class, "__init__", lambda o, self, **k: o(self, **{key: v for key, v in k.items() if key not in ("padding_side", "truncation_side")})), ("test_settings_given_at_loading_are_saved",), BERT),
+    Fault("saved-without-limit", "model_max_length is not saved", saved_settings(lambda s: s.pop("model_max_length", None)), ("test_saved_settings_are_the_same", "test_changes_are_saved"), BERT),
+    Fault("saved-without-mask", "the mask token is not saved", saved_settings(lambda s: s.update(mask_token="[PAD]")), ("test_saved_settings_are_the_same",), BERT),
+    Fault("saved-without-pad", "a new padding token is not saved", saved_settings(lambda s: s.update(pad_token="[UNK]")), ("test_changes_are_saved",), BERT),
+    Fault("chat-untrimmed", "templates are compiled without trimming blocks", untrimmed, ("test_chat_renders_as_the_template_says",), CHAT),
+    Fault("chat-prompt-ignored", "add_generation_prompt does nothing", templates("apply_chat_template", lambda k: k.update(add_generation_prompt=False)), ("test_chat_renders_as_the_template_says", "test_chat_ids_are_the_rendered_text", "test_tools_and_variables_reach_the_template"), CHAT),
+    Fault("chat-double-special", "a tokenized chat gets special tokens of its own", method(base_class, "__call__", lambda o, self, *a, add_special_tokens=True, **k: o(self, *a, add_special_tokens=True, **k)), ("test_chat_ids_are_the_rendered_text",), CHAT),
+    Fault("chat-template-ignored", "a template given in the call is ignored", templates("apply_chat_template", lambda k: k.update(chat_template=None)), ("test_given_template_wins",), CHAT),
+    Fault("chat-not-continued", "continue_final_message does nothing", templates("apply_chat_template", lambda k: k.update(continue_final_message=False)), ("test_final_message_can_be_continued",), CHAT),
+    Fault("chat-batch-first", "of several chats the first is rendered", method(base_class, "apply_chat_template", lambda o, self, chats, *a, **k: o(self, chats, *a, **k) if not isinstance(chats[0], list) else o(self, chats, *a, **k)[:1]), ("test_batch_of_chats_is_each_chat",), CHAT),
+    Fault("chat-without-template", "without a template something is rendered all the same", method(base_class, "get_chat_template", lambda o, self, chat_template=None, tools=None: chat_template or self.chat_template or "{{ messages }}"), ("test_without_a_template_chat_is_refused",), BERT),
+    Fault("chat-template-not-saved", "saving drops the chat template", method(base_class, "save_chat_templates", lambda o, self, folder, config, *a, **k: (config, [])), ("test_saved_chat_template_is_the_same",), CHAT),
+    Fault("language-at-the-wrong-end", "mBART's language code changes ends", language_last, ("test_source_language_frames_the_text",), "mbart-random"),
+    Fault("language-stays-target", "after labels the target language stays", stays_target, ("test_target_text_has_the_target_language",), "mbart-random"),
+]  # fmt: skip

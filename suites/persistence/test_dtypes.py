@@ -1,0 +1,107 @@
+"""The dtype asked for is the dtype given, and the numbers are the files' numbers rounded once."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.applicability import any_model, applies_to, light, loader_sample
+from fixtures.lazy import torch
+from fixtures.stored import lasting, learned, same, stored
+
+# T5 overflows in float16 here; the library keeps these in float32 (and says so in its T5 pages).
+KEPT = {"t5": ".wo.", "mt5": ".wo.", "umt5": ".wo."}
+
+
+def dtypes(model, kept=None):
+    """The dtypes of a model's floating-point parameters, those of exempt names left out."""
+    named = model.named_parameters()
+    return sorted(
+        {str(p.dtype) for n, p in named if p.is_floating_point() and not (kept and kept in n)}
+    )
+
+
+def written(checkpoint):
+    """The dtype its configuration names, else that of its floating-point weights in the files."""
+    named = checkpoint.config.get("dtype") or checkpoint.config.get("torch_dtype")
+    kinds = {str(t.dtype) for t in stored(checkpoint.path).values() if t.is_floating_point()}
+    return [f"torch.{named}"] if named else sorted(kinds)
+
+
+@applies_to(any_model, light)
+@pytest.mark.parametrize("asked", ["bfloat16", "float16"])
+def test_dtype_is_honoured(checkpoint, fresh, expect, asked):
+    """Loaded in a dtype, every weight is the file's value rounded to that dtype."""
+    model, _ = fresh(dtype=asked)
+    call = f"type(model).from_pretrained(model.name_or_path, dtype=torch.{asked})"
+    kept = KEPT.get(checkpoint.model_type or "")
+    expect.equal(dtypes(model, kept), [f"torch.{asked}"], call)
+    expect.equal(str(model.dtype), f"torch.{asked}", f"{call}.dtype")
+    memory = {lasting(n): t for n, t in model.state_dict().items() if t.is_floating_point()}
+    files = {
+        n: t.to(memory[n].dtype) for n, t in learned(stored(checkpoint.path)).items() if n in memory
+    }
+    places = [t.data_ptr() for t in memory.values()]
+    differing = [n for n in same(memory, files) if places.count(memory[n].data_ptr()) == 1]
+    expect.true(not differing, differing, "no weight that is not the file's, rounded", call)
+
+
+@applies_to(any_model)
+def test_auto_dtype_is_the_written_one(checkpoint, plain, expect):
+    """dtype="auto" is the dtype the configuration names, or that of the files."""
+    kept = KEPT.get(checkpoint.model_type or "")
+    expect.equal(
+        dtypes(plain[0], kept),
+        written(checkpoint),
+        'type(model).from_pretrained(model.name_or_path, dtype="auto").dtype',
+    )
+
+
+@applies_to(any_model, loader_sample)
+def test_default_dtype(checkpoint, fresh, expect, observe):
+    """Without a dtype the model is in float32 or in the files' dtype, and which is recorded."""
+    model, _ = fresh(dtype=None)
+    found = dtypes(model, KEPT.get(checkpoint.model_type or ""))
+    observe("persistence/default dtype", found, group="load")
+    expect.true(
+        found in (["torch.float32"], written(checkpoint)),
+        found,
+        f"float32 or {written(checkpoint)}",
+        "model.dtype",
+    )
+
+
+@applies_to(any_model, loader_sample)
+def test_dtype_survives_saving(checkpoint, fresh, expect, tmp_path):
+    """A model held in bfloat16 is saved in bfloat16, says so, and loads so with dtype="auto"."""
+    model, _ = fresh(dtype="bfloat16")
+    model.save_pretrained(tmp_path)
+    kept = KEPT.get(checkpoint.model_type or "") or "\0"
+    kinds = {
+        str(t.dtype) for n, t in stored(tmp_path).items() if t.is_floating_point() and kept not in n
+    }
+    expect.equal(
+        sorted(kinds),
+        ["torch.bfloat16"],
+        "model.bfloat16().save_pretrained(directory)",
+        directory="saved",
+    )
+    again, _ = fresh(tmp_path, "auto")
+    call = 'type(model).from_pretrained(directory, dtype="auto")'
+    expect.equal(dtypes(again, kept), ["torch.bfloat16"], f"{call}.dtype", directory=str(tmp_path))
+    differing = same(again.state_dict(), model.state_dict())
+    expect.true(
+        not differing, differing, "the weights that were saved", call, directory=str(tmp_path)
+    )
+
+
+@applies_to(any_model, loader_sample)
+def test_half_leaves_the_default_alone(checkpoint, fresh, expect):
+    """Loading in half precision, or failing to, leaves torch's default dtype as it was."""
+    call = "type(model).from_pretrained(directory, dtype=torch.float16), torch.get_default_dtype()"
+    fresh(dtype="float16")
+    expect.equal(
+        str(torch.get_default_dtype()), "torch.float32", call, directory=str(checkpoint.path)
+    )
+    with pytest.raises(Exception, match=r".+"):
+        fresh(checkpoint.path / "absent", dtype="float16")
+    expect.equal(str(torch.get_default_dtype()), "torch.float32", call, directory="absent")

@@ -1,0 +1,131 @@
+"""Tied weights are one matrix and stay one; untied ones stay two; resizing keeps what was there."""
+
+from __future__ import annotations
+
+from fixtures.applicability import (
+    Predicate,
+    applies_to,
+    head,
+    light,
+    loader_sample,
+    model_type,
+    text_model,
+)
+from fixtures.ids import batch
+from fixtures.lazy import torch
+from fixtures.oracle import run
+from fixtures.stored import ties_embeddings
+
+language_model = text_model & head("MaskedLM", "CausalLM", "Seq2SeqLM")
+tied = Predicate("tied embeddings", lambda c: ties_embeddings(c) is True)
+untied = Predicate("untied embeddings", lambda c: ties_embeddings(c) is False)
+# Resizing has a method of its own where a bias belongs to the vocabulary.
+sample = language_model & light & (loader_sample | model_type("roberta", "mbart", "mistral"))
+LINE = "model.get_output_embeddings().weight is model.get_input_embeddings().weight"
+
+
+def one_matrix(model):
+    """Whether input and output embeddings are the same memory."""
+    return (
+        model.get_output_embeddings().weight.data_ptr()
+        == model.get_input_embeddings().weight.data_ptr()
+    )
+
+
+@applies_to(language_model, tied)
+def test_tied_embeddings_are_one_matrix(checkpoint, plain, expect):
+    """Files that tie the embeddings load to one matrix for input and output."""
+    expect.equal(one_matrix(plain[0]), True, LINE)
+
+
+@applies_to(language_model, untied)
+def test_untied_embeddings_are_two_matrices(checkpoint, plain, expect):
+    """Files that keep an output embedding of its own load to two matrices."""
+    expect.equal(one_matrix(plain[0]), False, LINE)
+
+
+@applies_to(language_model, light)
+def test_tying_survives_saving(checkpoint, single, reloaded, expect):
+    """Saved and loaded again, tied embeddings are tied and untied ones are not."""
+    expect.equal(one_matrix(reloaded[0]), one_matrix(single), LINE)
+    before, after = (
+        getattr(model.config, "tie_word_embeddings", None) for model in (single, reloaded[0])
+    )
+    expect.equal(after, before, "model.config.tie_word_embeddings")
+
+
+@applies_to(sample)
+def test_changing_tied_embeddings_changes_both(checkpoint, fresh, expect, tmp_path):
+    """A change of the input embedding reaches the output exactly when tied; saving keeps the change."""
+    model, _ = fresh()
+    embedding, output = model.get_input_embeddings().weight, model.get_output_embeddings().weight
+    together, old = one_matrix(model), output[5].detach().clone()
+    with torch.no_grad():
+        embedding[5] += 1.0
+    moved = not torch.equal(output[5], old)
+    words = f"an output row that {'follows' if together else 'ignores'} the input row"
+    expect.true(moved == together, f"{'changed' if moved else 'unchanged'}", words, LINE)
+    model.save_pretrained(tmp_path)
+    again, _ = fresh(tmp_path)
+    for part, row in (("input", embedding[5]), ("output", output[5])):
+        call = f"type(model).from_pretrained(directory).get_{part}_embeddings().weight[5]"
+        got = getattr(again, f"get_{part}_embeddings")().weight[5]
+        expect.equal(got, row, call, directory=str(tmp_path))
+
+
+@applies_to(sample)
+def test_resizing_keeps_old_rows(checkpoint, fresh, expect, tmp_path):
+    """More rows leave the old rows, tying and scores as they were; fewer bring the first ones back."""
+    model, _ = fresh()
+    inputs, size = batch(checkpoint, [9, 9], seed=73), checkpoint.config["vocab_size"]
+    rows, tying, before = (
+        model.get_input_embeddings().weight.detach().clone(),
+        one_matrix(model),
+        run(model, inputs).logits,
+    )
+    out = model.get_output_embeddings().weight.detach().clone()
+    model.resize_token_embeddings(size + 3)
+    call = f"model.resize_token_embeddings({size + 3})"
+    shapes = [
+        list(part.weight.shape[:1])
+        for part in (model.get_input_embeddings(), model.get_output_embeddings())
+    ]
+    expect.equal(
+        [*shapes, model.config.vocab_size, one_matrix(model)],
+        [[size + 3], [size + 3], size + 3, tying],
+        call,
+    )
+    for part, old in (("input", rows), ("output", out)):
+        new = getattr(model, f"get_{part}_embeddings")().weight[:size]
+        expect.close(new, old, 0.0, f"{call}, model.get_{part}_embeddings().weight[:{size}]")
+    after = run(model, inputs).logits
+    expect.equal(
+        list(after.shape),
+        [*before.shape[:-1], size + 3],
+        f"{call}, model(**inputs).logits.shape",
+        inputs=inputs,
+    )
+    expect.close(
+        after[..., :size],
+        before,
+        1e-5 * float(before.abs().max()),
+        f"({call}, model(**inputs))[1].logits[..., :{size}]",
+        inputs=inputs,
+    )
+    model.save_pretrained(tmp_path)
+    again, info = fresh(tmp_path)
+    again_call = "type(model).from_pretrained(directory, output_loading_info=True)"
+    problems = [*info["missing_keys"], *info["mismatched_keys"]]
+    expect.equal(problems, [], f"{again_call}[1]", directory=str(tmp_path))
+    exact = 1e-5 * float(before.abs().max())
+    expect.close(
+        run(again, inputs).logits,
+        after,
+        exact,
+        f"{again_call}[0](**inputs).logits",
+        directory=str(tmp_path),
+        inputs=inputs,
+    )
+    model.resize_token_embeddings(size)
+    back = f"{call}, model.resize_token_embeddings({size}).weight"
+    expect.close(model.get_input_embeddings().weight, rows, 0.0, back)

@@ -1,0 +1,119 @@
+"""Saving: a tokenizer written to disk and read again is the same tokenizer."""
+
+from __future__ import annotations
+
+import pickle
+
+from fixtures.applicability import applies_to
+from fixtures.loading import fresh_tokenizer
+from fixtures.raw_tokenizer import from_json
+from fixtures.texts import HOSTILE, PLAIN, TEXTS
+from fixtures.tokenizer_files import NAMES, chats, encodes, fast
+from fixtures.tokenizing import private_tokenizer, reloaded
+
+CORPUS = [*TEXTS.values(), HOSTILE]
+RELOAD = "[tokenizer.save_pretrained(folder), AutoTokenizer.from_pretrained(folder)][-1]"
+NEW = ["<|kept|>", "zqxjkv"]
+
+
+def behaviour(tokenizer) -> dict:
+    """What a user sees of a tokenizer on the fixed texts."""
+    rows = tokenizer(CORPUS)["input_ids"]
+    return {
+        "ids": rows,
+        "content": tokenizer(CORPUS, add_special_tokens=False)["input_ids"],
+        "decoded": [tokenizer.decode(row) for row in rows],
+        "skipped": [tokenizer.decode(row, skip_special_tokens=True) for row in rows],
+    }
+
+
+def settings_of(tokenizer) -> dict:
+    """Its settings and special tokens."""
+    names = ("padding_side", "truncation_side", "model_max_length", "clean_up_tokenization_spaces", *NAMES)
+    said = {name: getattr(tokenizer, name) for name in names}
+    return said | {"size": len(tokenizer), "special": sorted(tokenizer.all_special_tokens), "inputs": tokenizer.model_input_names}
+
+
+@applies_to(encodes)
+def test_saved_tokenizer_is_the_same(checkpoint, tokenizer, expect, tmp_path):
+    """Save and reload: the same encodings and decodings of every fixed text."""
+    again = reloaded(tokenizer, tmp_path)
+    got, want = behaviour(again), behaviour(tokenizer)
+    for what in want:
+        for text, value, expected in zip(CORPUS, got[what], want[what], strict=True):
+            expect.equal(value, expected, f"{RELOAD}(text), {what}", text=text)
+
+
+@applies_to(encodes)
+def test_saved_settings_are_the_same(checkpoint, tokenizer, expect, tmp_path):
+    """Save and reload: the same special tokens, sides, limits, size and vocabulary."""
+    again = reloaded(tokenizer, tmp_path)
+    expect.equal(settings_of(again), settings_of(tokenizer), f"vars({RELOAD})")
+    expect.true(again.get_vocab() == tokenizer.get_vocab(), len(again.get_vocab()), "the same vocabulary", f"{RELOAD}.get_vocab()")
+
+
+@applies_to(encodes)
+def test_settings_given_at_loading_are_saved(checkpoint, expect, tmp_path):
+    """Sides given to from_pretrained hold, and are saved."""
+    sides = {"padding_side": "left", "truncation_side": "left"}
+    own = fresh_tokenizer(checkpoint, **sides)
+    again = reloaded(own, tmp_path)
+    for loaded, call in ((own, f"AutoTokenizer.from_pretrained({str(checkpoint.path)!r}, **sides)"), (again, RELOAD)):
+        got = {name: getattr(loaded, name) for name in sides}
+        expect.equal(got, sides, f"vars({call})", sides=sides)
+
+
+@applies_to(encodes)
+def test_changes_are_saved(checkpoint, expect, tmp_path):
+    """The maximum length, special and added tokens set after loading are saved."""
+    own = private_tokenizer(checkpoint)
+    own.model_max_length = 123
+    own.add_tokens(NEW[1:])
+    own.add_tokens(NEW[:1], special_tokens=True)
+    own.add_special_tokens({"pad_token": "<|fill|>"})
+    again = reloaded(own, tmp_path)
+    changes = "after tokenizer.add_tokens(new), tokenizer.add_special_tokens({'pad_token': '<|fill|>'})"
+    kept = ("model_max_length", "pad_token", "pad_token_id")
+    got, want = ({name: getattr(one, name) for name in kept} for one in (again, own))
+    expect.equal(got, want, f"vars({RELOAD}) {changes}", new=NEW)
+    text = "yes <|kept|> zqxjkv <|fill|> no"
+    expect.equal(again(text)["input_ids"], own(text)["input_ids"], f"{RELOAD}(text)['input_ids'] {changes}", new=NEW, text=text)
+    skipped = again.decode(again(text)["input_ids"], skip_special_tokens=True)
+    expect.true("<|kept|>" not in skipped and "zqxjkv" in skipped, skipped, "special ones skipped", f"{RELOAD}.decode(ids, skip_special_tokens=True) {changes}", new=NEW, text=text)
+
+
+@applies_to(fast)
+def test_saved_file_encodes_alike(checkpoint, tokenizer, expect, tmp_path):
+    """The tokenizer.json that is saved encodes, read without the library, as the tokenizer does."""
+    tokenizer.save_pretrained(tmp_path)
+    raw = from_json(tmp_path / "tokenizer.json")
+    for text in CORPUS:
+        expect.equal(raw.encode(text).ids, tokenizer(text)["input_ids"], "tokenizers.Tokenizer.from_file('tokenizer.json').encode(text).ids after tokenizer.save_pretrained('.')", text=text)
+
+
+@applies_to(fast)
+def test_saving_leaves_no_padding_behind(checkpoint, expect, tmp_path):
+    """A tokenizer saved after a padded, truncated call neither pads nor truncates when reloaded."""
+    own = private_tokenizer(checkpoint)
+    own.pad_token = own.pad_token or own.all_special_tokens[0]
+    want = own(list(PLAIN))["input_ids"]
+    own(list(PLAIN), padding=True, truncation=True, max_length=8)
+    again = reloaded(own, tmp_path)
+    expect.equal(again(list(PLAIN))["input_ids"], want, f"[tokenizer(texts, padding=True, truncation=True, max_length=8), {RELOAD}(texts)['input_ids']][-1]", texts=PLAIN)
+
+
+@applies_to(encodes)
+def test_pickled_tokenizer_is_the_same(checkpoint, tokenizer, expect):
+    """A tokenizer survives pickling, as data loaders with worker processes need it."""
+    again = pickle.loads(pickle.dumps(tokenizer))
+    got = [again(text)["input_ids"] for text in PLAIN]
+    want = [tokenizer(text)["input_ids"] for text in PLAIN]
+    expect.equal(got, want, "pickle.loads(pickle.dumps(tokenizer))(texts)['input_ids']", texts=PLAIN)
+    expect.equal(settings_of(again), settings_of(tokenizer), "vars(pickle.loads(pickle.dumps(tokenizer)))")
+
+
+@applies_to(chats)
+def test_saved_chat_template_is_the_same(checkpoint, tokenizer, expect, tmp_path):
+    """Save and reload: the same chat template."""
+    again = reloaded(tokenizer, tmp_path)
+    expect.equal(again.chat_template, tokenizer.chat_template, f"{RELOAD}.chat_template")

@@ -1,0 +1,210 @@
+"""Patches: each place of an image has its own position, and images have their labels."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.agreement import agree_with_itself
+from fixtures.applicability import applies_to, convention, has_fact, head, model_type, vision
+from fixtures.ids import pixels as random_pixels
+from fixtures.images import Source, forms, noise, source
+from fixtures.lazy import torch
+from fixtures.loading import load_processor
+from fixtures.oracle import own_tolerance, run
+from fixtures.shapes import hidden_size
+from fixtures.tolerance import allowed_sum
+
+EXTRA = {"deit": 2}
+# BEiT has no positions to interpolate at this place.
+interpolates = model_type("vit", "deit")
+
+
+def grid(checkpoint, pixels):
+    """Rows and columns of patches, and the number of extra tokens before them."""
+    size = checkpoint.config["patch_size"]
+    height, width = (size, size) if isinstance(size, int) else size
+    rows, columns = pixels.shape[-2] // height, pixels.shape[-1] // width
+    return rows, columns, height, width, EXTRA.get(checkpoint.model_type, 1)
+
+
+@applies_to(vision)
+def test_a_patch_moves_its_own_position(checkpoint, model, expect):
+    """Changing the pixels of a patch changes its embedding and no other, row by row from the top."""
+    image = random_pixels(checkpoint, rows=1, seed=81)
+    rows, columns, height, width, extra = grid(checkpoint, image)
+    places = [(r, c) for r in range(rows) for c in range(columns)][:: max(1, rows * columns // 16)]
+    changed = image.repeat(len(places), 1, 1, 1)
+    for i, (r, c) in enumerate(places):
+        changed[i, :, r * height : (r + 1) * height, c * width : (c + 1) * width] += 1.0
+    before = run(model, {"pixel_values": image}).hidden_states[0]
+    after = run(model, {"pixel_values": changed}).hidden_states[0]
+    allowed = own_tolerance(checkpoint, {"pixel_values": image})["hidden_states.0"]
+    moved = [
+        (row - before[0]).abs().amax(-1).gt(allowed).nonzero().flatten().tolist() for row in after
+    ]
+    wanted = [[extra + r * columns + c] for r, c in places]
+    call = "model(pixel_values=image, output_hidden_states=True).hidden_states[0]"
+    expect.equal(moved, wanted, call, image=image, places=places)
+
+
+@applies_to(vision)
+def test_every_pixel_counts(checkpoint, model, expect):
+    """No pixel is ignored and none counts twice: a patch's embedding is linear in its pixels."""
+    image = random_pixels(checkpoint, rows=1, seed=82)
+    other = random_pixels(checkpoint, rows=1, seed=83)
+    states = [
+        run(model, {"pixel_values": x}).hidden_states[0]
+        for x in (image, other, image + other, image * 0)
+    ]
+    allowed = 4 * own_tolerance(checkpoint, {"pixel_values": image + other})["hidden_states.0"]
+    call = "model(pixel_values=image + other, output_hidden_states=True).hidden_states[0]"
+    expect.close(
+        states[2], states[0] + states[1] - states[3], allowed, call, image=image, other=other
+    )
+
+
+@applies_to(vision)
+def test_image_batch_equals_singles(checkpoint, model, dtype, expect):
+    """An image gives the same outputs alone as among others, in whatever order."""
+    images = random_pixels(checkpoint, rows=3, seed=84)
+    together = run(model, {"pixel_values": images.flip(0)})
+    for i in range(3):
+        one = {"pixel_values": images[i : i + 1]}
+        rows = {n: take(together[n], 2 - i) for n in together}
+        agree_with_itself(expect, rows, run(model, one), one, "model(**inputs)", dtype)
+
+
+def take(value, row):
+    """One row of an output or of each of a tuple of outputs."""
+    return (
+        tuple(part[row : row + 1] for part in value)
+        if isinstance(value, tuple)
+        else value[row : row + 1]
+    )
+
+
+@applies_to(vision)
+def test_places_are_told_apart(checkpoint, model, expect):
+    """The same patch in another place gives another embedding: positions are added."""
+    image = random_pixels(checkpoint, rows=1, seed=85)
+    rows, columns, height, width, extra = grid(checkpoint, image)
+    tile = image[..., :height, :width].repeat(1, 1, rows, columns)
+    states = run(model, {"pixel_values": tile}, output_attentions=False).hidden_states[-1][
+        0, extra:
+    ]
+    distinct = len(torch.unique(states, dim=0))
+    call = "model(pixel_values=tile, output_hidden_states=True).hidden_states[-1]"
+    expect.equal(
+        distinct, rows * columns, f"len(torch.unique({call}[0, {extra}:], dim=0))", tile=tile
+    )
+
+
+@applies_to(vision, interpolates)
+def test_interpolating_to_the_own_size_changes_nothing(checkpoint, model, dtype, expect):
+    """Positions interpolated to the model's own image size are its positions."""
+    inputs = {"pixel_values": random_pixels(checkpoint, rows=2, seed=86)}
+    own, plain = run(model, inputs, interpolate_pos_encoding=True), run(model, inputs)
+    agree_with_itself(
+        expect, own, plain, inputs, "model(**inputs, interpolate_pos_encoding=True)", dtype
+    )
+
+
+@applies_to(vision, interpolates)
+def test_larger_images_are_interpolated(checkpoint, model, expect, observe):
+    """A larger image gives more patches when positions are interpolated, each with its own position."""
+    image = random_pixels(checkpoint, rows=1, seed=86)
+    rows, columns, height, width, extra = grid(checkpoint, image)
+    tile = image[..., :height, :width].repeat(1, 1, 2 * rows, 2 * columns)
+    states = run(model, {"pixel_values": tile}, interpolate_pos_encoding=True).hidden_states
+    call = "model(pixel_values=tile, interpolate_pos_encoding=True, output_hidden_states=True)"
+    wanted = [1, extra + 4 * rows * columns, hidden_size(checkpoint)]
+    expect.equal(list(states[-1].shape), wanted, f"{call}.hidden_states[-1].shape", tile=tile)
+    observe("vision/interpolated", states[0], group="numbers", input="one tile, twice the size")
+    distinct = len(torch.unique(states[0][0, extra:], dim=0))
+    expect.equal(
+        distinct,
+        4 * rows * columns,
+        f"len(torch.unique({call}.hidden_states[0][0, {extra}:], dim=0))",
+        tile=tile,
+    )
+
+
+@convention
+@applies_to(vision)
+@pytest.mark.parametrize("wrong", ["channels", "size"])
+def test_unfitting_images_are_refused(checkpoint, model, expect, observe, wrong):
+    """Pixels of another size or number of channels are an error, not an answer."""
+    image = random_pixels(checkpoint, rows=1, seed=87)
+    image = image[:, :1] if wrong == "channels" else image.repeat(1, 1, 2, 2)
+    try:
+        outcome = list(run(model, {"pixel_values": image})[0].shape)
+    except (ValueError, RuntimeError) as error:
+        outcome = error
+    observe(f"vision/refused {wrong}", outcome, group="outputs")
+    expect.true(
+        isinstance(outcome, Exception),
+        outcome,
+        "an error",
+        "model(pixel_values=image)",
+        image=image,
+    )
+
+
+@applies_to(vision, head("ImageClassification"))
+def test_image_probabilities(checkpoint, model, dtype, expect, observe):
+    """An image's labels have probabilities between 0 and 1 that sum to one."""
+    image = random_pixels(checkpoint, rows=2, seed=88)
+    logits = run(model, {"pixel_values": image}).logits
+    probabilities = logits.softmax(-1)
+    observe("vision/probabilities", probabilities, group="numbers")
+    total = probabilities.double().sum(-1)
+    call = "model(pixel_values=image).logits.softmax(-1)"
+    expect.close(
+        total,
+        torch.ones_like(total),
+        allowed_sum(logits.shape[-1], dtype),
+        f"{call}.sum(-1)",
+        image=image,
+    )
+    expect.true(
+        bool((probabilities >= 0).all()),
+        probabilities,
+        "no negative probability",
+        call,
+        image=image,
+    )
+
+
+@applies_to(vision, has_fact("image-label"))
+def test_image_labels_for_any_form(checkpoint, model, processor, expect):
+    """A picture has its label whether it comes as a file's image, an array or a tensor."""
+    from PIL import Image
+
+    for fact in checkpoint.facts_of("image-label")[:3]:
+        picture = Image.open(checkpoint.path / fact.input).convert("RGB")
+        for form, value in forms(picture).items():
+            inputs = processor(value, return_tensors="pt")
+            label = model.config.id2label[int(run(model, inputs).logits.argmax())]
+            call = f"model.config.id2label[int(model(**processor({form}, return_tensors='pt')).logits.argmax())]"
+            expect.equal(label, fact.expect, call, image=opened(checkpoint, fact.input))
+
+
+def opened(checkpoint, name):
+    """Python that opens a committed picture."""
+    return Source(
+        f"__import__('PIL.Image').Image.open({str(checkpoint.path / name)!r}).convert('RGB')"
+    )
+
+
+@applies_to(vision)
+def test_processor_fits_the_model(checkpoint, model, expect):
+    """What the processor makes of a picture has the size that the model takes."""
+    image = noise((70, 50), 6)
+    pixels = load_processor(checkpoint)(image, return_tensors="pt")["pixel_values"]
+    wanted = list(random_pixels(checkpoint, rows=1).shape)
+    expect.equal(
+        list(pixels.shape),
+        wanted,
+        "processor(image, return_tensors='pt')['pixel_values'].shape",
+        image=source(image),
+    )
