@@ -13,7 +13,7 @@ from fixtures.checkpoint import Checkpoint
 from fixtures.deviations import deviations
 from fixtures.errors import UserError
 
-pytest_plugins = ["fixtures.plugin", "fixtures.census"]
+pytest_plugins = ["fixtures.plugin", "fixtures.census", "fixtures.benchmarking"]
 
 SUITES = Path(__file__).parent / "suites"
 ON_REQUEST = ("behaviour", "benchmarks", "meta")
@@ -127,6 +127,8 @@ def mark_known(item: pytest.Item, name: str) -> None:
     case = item.callspec.id.replace(name, "").strip("-")  # type: ignore[attr-defined]
     for known in deviations():
         if known.covers(item.originalname, name, case):  # type: ignore[attr-defined]
-            item.add_marker(pytest.mark.xfail(strict=strict, reason=f"{known.reason} ({known.link})"))
+            item.add_marker(
+                pytest.mark.xfail(strict=strict, reason=f"{known.reason} ({known.link})")
+            )
     if not strict and item.get_closest_marker("convention"):
         item.add_marker(pytest.mark.xfail(strict=False, reason="note: a convention, not a law"))

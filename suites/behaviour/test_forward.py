@@ -10,7 +10,12 @@ from fixtures.oracle import own_tolerance, run
 from fixtures.tolerance import flattened
 
 REQUIRED = ("input_ids", "decoder_input_ids", "pixel_values")
-TEXTS = ("Hello, how are you?", "The capital of France is", " leading space", "it 's clean . up , now !")
+TEXTS = (
+    "Hello, how are you?",
+    "The capital of France is",
+    " leading space",
+    "it 's clean . up , now !",
+)
 
 
 @applies_to(any_model)
@@ -48,7 +53,12 @@ def record(observe, checkpoint, name, model, inputs) -> None:
     for key in ("logits", "start_logits", "end_logits", "last_hidden_state", "pooler_output"):
         if key in flat:
             observe(f"{name}/{key}", flat[key], group="numbers", tolerance=allowed.get(key))
-    observe(f"{name}/hidden state norms", norms(flat), group="numbers", tolerance=None if not allowed else 100 * max(allowed.values()))
+    observe(
+        f"{name}/hidden state norms",
+        norms(flat),
+        group="numbers",
+        tolerance=None if not allowed else 100 * max(allowed.values()),
+    )
 
 
 def norms(flat):
@@ -65,10 +75,20 @@ def test_call_conventions(checkpoint, model, observe):
     with torch.no_grad():
         observe.attempt("outputs/positional", lambda: sorted(model(first).keys()), group="outputs")
         observe.attempt("outputs/keys", lambda: list(model(**given).keys()), group="outputs")
-        observe.attempt("outputs/tuple", lambda: len(model(**given, return_dict=False)), group="outputs")
-        observe.attempt("outputs/cache", lambda: type(model(**given).get("past_key_values")).__name__, group="outputs")
+        observe.attempt(
+            "outputs/tuple", lambda: len(model(**given, return_dict=False)), group="outputs"
+        )
+        observe.attempt(
+            "outputs/cache",
+            lambda: type(model(**given).get("past_key_values")).__name__,
+            group="outputs",
+        )
         if checkpoint.head:
-            observe.attempt("outputs/loss", lambda: model(**given, **labels(checkpoint, inputs)).loss, group="numbers")
+            observe.attempt(
+                "outputs/loss",
+                lambda: model(**given, **labels(checkpoint, inputs)).loss,
+                group="numbers",
+            )
 
 
 @applies_to(any_model)
@@ -76,9 +96,17 @@ def test_dtypes_and_kernels(checkpoint, observe):
     """Each dtype and attention implementation: does it load, and what are its numbers."""
     inputs = batch(checkpoint, [12, 7], seed=65)
     for attention in ("eager", "sdpa"):
-        observe.attempt(f"forward/{attention}", lambda a=attention: summary(load_model(checkpoint, a), inputs), group="outputs")
+        observe.attempt(
+            f"forward/{attention}",
+            lambda a=attention: summary(load_model(checkpoint, a), inputs),
+            group="outputs",
+        )
     for dtype in ("bfloat16", "float16", "float64", "auto"):
-        observe.attempt(f"forward/{dtype}", lambda d=dtype: summary(fresh_model(checkpoint, dtype=d), inputs), group="outputs")
+        observe.attempt(
+            f"forward/{dtype}",
+            lambda d=dtype: summary(fresh_model(checkpoint, dtype=d), inputs),
+            group="outputs",
+        )
 
 
 def summary(model, inputs):
@@ -91,6 +119,7 @@ def summary(model, inputs):
 def test_from_text(checkpoint, tokenizer, model, observe):
     """From text to logits, the way a user calls it."""
     for text in TEXTS:
+
         def logits(text=text):
             inputs = tokenizer(text, return_tensors="pt")
             if checkpoint.kind == "encoder-decoder" and checkpoint.head == "Seq2SeqLM":
@@ -99,13 +128,21 @@ def test_from_text(checkpoint, tokenizer, model, observe):
                 outputs = model(**inputs)
             return next(v for n, v in outputs.items() if "logits" in n or n == "last_hidden_state")
 
-        observe.attempt("forward/from text", logits, input=text, group="numbers", tolerance=from_text_tolerance(checkpoint))
+        observe.attempt(
+            "forward/from text",
+            logits,
+            input=text,
+            group="numbers",
+            tolerance=from_text_tolerance(checkpoint),
+        )
 
 
 def from_text_tolerance(checkpoint):
     """The error allowed to logits on a batch of the same kind, the largest output's."""
     allowed = own_tolerance(checkpoint, batch(checkpoint, seed=66))
-    return max((v for n, v in allowed.items() if "logits" in n or n == "last_hidden_state"), default=None)
+    return max(
+        (v for n, v in allowed.items() if "logits" in n or n == "last_hidden_state"), default=None
+    )
 
 
 @applies_to(processor)
@@ -114,8 +151,16 @@ def test_images(checkpoint, processor, observe):
     from fixtures.images import gradient
 
     for size in ((32, 32), (48, 20), (224, 224), (7, 300)):
-        observe.attempt("vision/pixels", lambda s=size: processor(gradient(s), return_tensors="pt")["pixel_values"],
-                        input=f"{size}", group="numbers", tolerance=1e-5)
+        observe.attempt(
+            "vision/pixels",
+            lambda s=size: processor(gradient(s), return_tensors="pt")["pixel_values"],
+            input=f"{size}",
+            group="numbers",
+            tolerance=1e-5,
+        )
     observe.attempt("vision/class", lambda: type(processor).__name__, group="load")
-    observe.attempt("vision/class by default",
-                    lambda: type(transformers.AutoImageProcessor.from_pretrained(checkpoint.path)).__name__, group="load")
+    observe.attempt(
+        "vision/class by default",
+        lambda: type(transformers.AutoImageProcessor.from_pretrained(checkpoint.path)).__name__,
+        group="load",
+    )

@@ -11,7 +11,12 @@ MODES = {
     "greedy": {"do_sample": False, "num_beams": 1},
     "beams": {"do_sample": False, "num_beams": 3},
     "beams, all returned": {"do_sample": False, "num_beams": 3, "num_return_sequences": 3},
-    "beams, length penalty": {"do_sample": False, "num_beams": 3, "length_penalty": 2.0, "early_stopping": True},
+    "beams, length penalty": {
+        "do_sample": False,
+        "num_beams": 3,
+        "length_penalty": 2.0,
+        "early_stopping": True,
+    },
     "repetition penalty": {"do_sample": False, "num_beams": 1, "repetition_penalty": 1.5},
     "no repeated pairs": {"do_sample": False, "num_beams": 1, "no_repeat_ngram_size": 2},
     "at least six": {"do_sample": False, "num_beams": 1, "min_new_tokens": 6},
@@ -21,7 +26,12 @@ MODES = {
     "sampled, top p": {"do_sample": True, "num_beams": 1, "top_k": 0, "top_p": 0.7},
     "sampled beams": {"do_sample": True, "num_beams": 2},
     "contrastive": {"do_sample": False, "penalty_alpha": 0.6, "top_k": 4},
-    "diverse beams": {"do_sample": False, "num_beams": 4, "num_beam_groups": 2, "diversity_penalty": 1.0},
+    "diverse beams": {
+        "do_sample": False,
+        "num_beams": 4,
+        "num_beam_groups": 2,
+        "diversity_penalty": 1.0,
+    },
     "static cache": {"do_sample": False, "num_beams": 1, "cache_implementation": "static"},
 }
 PROMPTS = ("The capital of France is", "one two three", "Hello", " leading space")
@@ -32,12 +42,21 @@ def test_generation_modes(checkpoint, model, observe):
     """Ids generated from fixed prompts in every mode, with their scores."""
     given = batch(checkpoint, [9, 9] if checkpoint.kind == "encoder-decoder" else [9], seed=71)
     inputs = {n: given[n] for n in ("input_ids", "attention_mask")}
-    allowed = max((v for n, v in own_tolerance(checkpoint, given).items() if n == "logits"), default=None)
+    allowed = max(
+        (v for n, v in own_tolerance(checkpoint, given).items() if n == "logits"), default=None
+    )
     for mode, options in MODES.items():
+
         def generated(options=options):
             torch.manual_seed(0)
-            out = model.generate(**inputs, max_new_tokens=10, pad_token_id=pad_id(checkpoint), output_scores=True,
-                                 return_dict_in_generate=True, **options)
+            out = model.generate(
+                **inputs,
+                max_new_tokens=10,
+                pad_token_id=pad_id(checkpoint),
+                output_scores=True,
+                return_dict_in_generate=True,
+                **options,
+            )
             return as_generated(out)
 
         observe.attempt(f"generation/{mode}", generated, group="generation", tolerance=allowed)
@@ -51,19 +70,32 @@ def as_generated(out):
         gaps.append(float(best[0] - best[1]))
     ids = [int(i) for i in out.sequences.flatten()]
     front = len(ids) - len(gaps)
-    return {"type": "ids", "data": ids, "gaps": [1e9] * front + gaps if len(out.sequences) == 1 and front >= 0 else None}
+    return {
+        "type": "ids",
+        "data": ids,
+        "gaps": [1e9] * front + gaps if len(out.sequences) == 1 and front >= 0 else None,
+    }
 
 
 @applies_to(generates, tokenizer)
 def test_generated_text(checkpoint, tokenizer, model, observe):
     """From a prompt to text, with the defaults left alone and with greedy decoding."""
     for prompt in PROMPTS:
+
         def text(prompt=prompt, **options):
             torch.manual_seed(0)
             inputs = tokenizer(prompt, return_tensors="pt")
             inputs.pop("token_type_ids", None)
-            return tokenizer.decode(model.generate(**inputs, **options)[0], skip_special_tokens=True)
+            return tokenizer.decode(
+                model.generate(**inputs, **options)[0], skip_special_tokens=True
+            )
 
-        observe.attempt("generation/text, greedy", lambda p=prompt: text(p, max_new_tokens=12, do_sample=False, num_beams=1),
-                        input=prompt, group="generation")
-        observe.attempt("generation/text, defaults", lambda p=prompt: text(p), input=prompt, group="generation")
+        observe.attempt(
+            "generation/text, greedy",
+            lambda p=prompt: text(p, max_new_tokens=12, do_sample=False, num_beams=1),
+            input=prompt,
+            group="generation",
+        )
+        observe.attempt(
+            "generation/text, defaults", lambda p=prompt: text(p), input=prompt, group="generation"
+        )

@@ -47,18 +47,28 @@ DEFAULTS = {
 @applies_to(tokenizer)
 def test_tokenizer_facts(checkpoint, observe):
     """What AutoTokenizer made of the files, and how a hostile text comes out."""
-    made = observe.attempt("load/tokenizer/class", lambda: type(load_tokenizer(checkpoint)).__name__, group="load")
+    made = observe.attempt(
+        "load/tokenizer/class", lambda: type(load_tokenizer(checkpoint)).__name__, group="load"
+    )
     if made is None:
         return
     loaded = load_tokenizer(checkpoint)
     for fact in TOKENIZER_FACTS:
-        observe.attempt(f"load/tokenizer/{fact}", lambda fact=fact: getattr(loaded, fact), group="load")
+        observe.attempt(
+            f"load/tokenizer/{fact}", lambda fact=fact: getattr(loaded, fact), group="load"
+        )
     observe.attempt("load/tokenizer/length", lambda: len(loaded), group="load")
-    observe.attempt("load/tokenizer/backend", lambda: type(loaded.backend_tokenizer.model).__name__, group="load")
+    observe.attempt(
+        "load/tokenizer/backend",
+        lambda: type(loaded.backend_tokenizer.model).__name__,
+        group="load",
+    )
     for part in ("normalizer", "pre_tokenizer", "decoder", "post_processor"):
         pipeline = lambda part=part: str(getattr(loaded.backend_tokenizer, part))[:400]
         observe.attempt(f"load/tokenizer/{part}", pipeline, group="load")
-    observe.attempt("load/tokenizer/fingerprint", lambda: loaded(HOSTILE)["input_ids"], group="load")
+    observe.attempt(
+        "load/tokenizer/fingerprint", lambda: loaded(HOSTILE)["input_ids"], group="load"
+    )
     observe.attempt(
         "load/tokenizer/added",
         lambda: {str(i): repr(t) for i, t in sorted(loaded.added_tokens_decoder.items())},
@@ -83,12 +93,18 @@ def test_model_facts(checkpoint, observe):
         return
     observe("load/model/dtype", sorted({str(p.dtype) for p in model.parameters()}), group="load")
     observe.attempt("load/model/attention", lambda: model.config._attn_implementation, group="load")
-    observe("load/model/parameters", {n: list(p.shape) for n, p in model.named_parameters()}, group="load")
+    observe(
+        "load/model/parameters",
+        {n: list(p.shape) for n, p in model.named_parameters()},
+        group="load",
+    )
     observe.attempt("load/model/tied", lambda: tied(model), group="load")
     generation = getattr(model, "generation_config", None)
     for name in GENERATION_FACTS if generation is not None else ():
         value = getattr(generation, name, None)
-        observe(f"load/generation/{name}", DEFAULTS.get(name) if value is None else value, group="load")
+        observe(
+            f"load/generation/{name}", DEFAULTS.get(name) if value is None else value, group="load"
+        )
 
 
 def tied(model) -> bool:
@@ -100,7 +116,11 @@ def tied(model) -> bool:
 @applies_to(any_model)
 def test_auto_classes(checkpoint, observe):
     """Each Auto class on these files: what it builds, and which weights it misses or ignores."""
-    for name in ["AutoModel", *(f"AutoModelFor{head}" for head in HEADS), "AutoModelForPreTraining"]:
+    for name in [
+        "AutoModel",
+        *(f"AutoModelFor{head}" for head in HEADS),
+        "AutoModelForPreTraining",
+    ]:
         loader = getattr(transformers, name)
 
         def load(loader=loader):
@@ -119,8 +139,9 @@ def test_auto_classes(checkpoint, observe):
 def test_configuration(checkpoint, observe):
     """The fields of the loaded configuration, and of its class's defaults."""
     config = load_model(checkpoint).config
-    for name, value in sorted(public(config.to_dict()).items()):
-        observe(f"load/config/{name}", value, group="load")
+    for name in sorted(public(checkpoint.config)):
+        observe(f"load/config/{name}", getattr(config, name, "absent"), group="load")
+    observe.attempt("api/config fields", lambda: public(config.to_dict()), group="api")
     observe.attempt("api/config defaults", lambda: public(type(config)().to_dict()), group="api")
 
 
@@ -135,13 +156,35 @@ def test_signatures(checkpoint, observe):
     """The parameters of the calls a user makes."""
     if "weights" in checkpoint.traits:
         model = load_model(checkpoint)
-        for name in ("forward", "generate", "save_pretrained", "from_pretrained", "resize_token_embeddings"):
-            observe.attempt(f"api/model/{name}", lambda name=name: parameters(getattr(model, name)), group="api")
+        for name in (
+            "forward",
+            "generate",
+            "save_pretrained",
+            "from_pretrained",
+            "resize_token_embeddings",
+        ):
+            observe.attempt(
+                f"api/model/{name}", lambda name=name: parameters(getattr(model, name)), group="api"
+            )
     if "tokenizer" in checkpoint.traits:
         loaded = load_tokenizer(checkpoint)
-        for name in ("__call__", "decode", "batch_decode", "apply_chat_template", "save_pretrained", "pad",
-                     "encode_plus", "batch_encode_plus", "build_inputs_with_special_tokens", "prepare_for_model"):
-            observe.attempt(f"api/tokenizer/{name}", lambda name=name: parameters(getattr(loaded, name)), group="api")
+        for name in (
+            "__call__",
+            "decode",
+            "batch_decode",
+            "apply_chat_template",
+            "save_pretrained",
+            "pad",
+            "encode_plus",
+            "batch_encode_plus",
+            "build_inputs_with_special_tokens",
+            "prepare_for_model",
+        ):
+            observe.attempt(
+                f"api/tokenizer/{name}",
+                lambda name=name: parameters(getattr(loaded, name)),
+                group="api",
+            )
 
 
 def parameters(function) -> list[str]:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from fixtures.applicability import applies_to, generates, light, text_model
-from fixtures.generating import NEW, generate, logits_tolerance, next_logits, prompts, rules, start_of
+from fixtures.generating import (
+    NEW,
+    generate,
+    logits_tolerance,
+    next_logits,
+    prompts,
+    rules,
+    start_of,
+)
 from fixtures.lazy import torch
 
 VARIANTS = {
@@ -34,26 +42,58 @@ def test_beams_equal_textbook(checkpoint, model, dtype, expect, variant):
     prompt, settings = prompts(checkpoint, 1)[0], VARIANTS[variant]
     end = end_seen(model, checkpoint, prompt)
     chosen = rules(checkpoint, eos_token_id=end, num_beams=3, num_return_sequences=3, **settings)
-    out = generate(model, checkpoint, [prompt], eos_token_id=end, num_beams=3, num_return_sequences=3, **settings)
+    out = generate(
+        model,
+        checkpoint,
+        [prompt],
+        eos_token_id=end,
+        num_beams=3,
+        num_return_sequences=3,
+        **settings,
+    )
     start = start_of(checkpoint, prompt)
-    how = BeamRules(3, NEW, [end], settings.get("length_penalty", 1.0), settings.get("early_stopping", False))
-    found = beam_search(next_logits(model, checkpoint, prompt), start, how, processors_of(chosen, len(start)))
+    how = BeamRules(
+        3, NEW, [end], settings.get("length_penalty", 1.0), settings.get("early_stopping", False)
+    )
+    found = beam_search(
+        next_logits(model, checkpoint, prompt), start, how, processors_of(chosen, len(start))
+    )
     wanted = torch.tensor([one.score for one in found])
     # a score sums up to NEW log-probabilities, each of which moves by at most twice a logit's error
-    allowed = 2 * NEW * logits_tolerance(checkpoint, dtype) * max(1.0, NEW ** -settings.get("length_penalty", 1.0))
+    allowed = (
+        2
+        * NEW
+        * logits_tolerance(checkpoint, dtype)
+        * max(1.0, NEW ** -settings.get("length_penalty", 1.0))
+    )
     call = "model.generate(torch.tensor([prompt]), **settings)"
-    expect.close(out.sequences_scores.cpu(), wanted, allowed, f"{call}.sequences_scores", prompt=prompt, settings=chosen)
+    expect.close(
+        out.sequences_scores.cpu(),
+        wanted,
+        allowed,
+        f"{call}.sequences_scores",
+        prompt=prompt,
+        settings=chosen,
+    )
     for value, one in zip(out.sequences.tolist(), found, strict=True):
         unique = sum(abs(one.score - other.score) <= 2 * allowed for other in found) == 1
         if unique:
-            expect.equal(value[: len(one.ids)], list(one.ids), f"{call}.sequences", prompt=prompt, settings=chosen)
+            expect.equal(
+                value[: len(one.ids)],
+                list(one.ids),
+                f"{call}.sequences",
+                prompt=prompt,
+                settings=chosen,
+            )
 
 
 @applies_to(generates, text_model)
 def test_beams_are_sorted_and_different(checkpoint, model, expect):
     """Returned beams are in descending order of score, and no two are the same."""
     prompt = prompts(checkpoint, 1)[0]
-    out = generate(model, checkpoint, [prompt], num_beams=3, num_return_sequences=3, max_new_tokens=4)
+    out = generate(
+        model, checkpoint, [prompt], num_beams=3, num_return_sequences=3, max_new_tokens=4
+    )
     scores = out.sequences_scores.tolist()
     call = "model.generate(torch.tensor([prompt]), num_beams=3, num_return_sequences=3)"
     expect.equal(scores, sorted(scores, reverse=True), f"{call}.sequences_scores", prompt=prompt)
@@ -69,8 +109,13 @@ def test_beam_batch_equals_singles(checkpoint, model, dtype, expect):
     both = generate(model, checkpoint, rows, num_beams=2)
     for row, prompt in enumerate(rows):
         alone = generate(model, checkpoint, [prompt], num_beams=2)
-        expect.close(both.sequences_scores[row], alone.sequences_scores[0], allowed,
-                     f"model.generate(torch.tensor(rows), num_beams=2).sequences_scores[{row}]", rows=rows)
+        expect.close(
+            both.sequences_scores[row],
+            alone.sequences_scores[0],
+            allowed,
+            f"model.generate(torch.tensor(rows), num_beams=2).sequences_scores[{row}]",
+            rows=rows,
+        )
 
 
 @applies_to(generates, text_model, light)
@@ -81,17 +126,39 @@ def test_transition_scores_are_log_probabilities(checkpoint, model, dtype, expec
     value = model.compute_transition_scores(out.sequences, out.scores, normalize_logits=True)[0]
     logits, sequence = next_logits(model, checkpoint, prompt), out.sequences[0].tolist()
     start = len(start_of(checkpoint, prompt))
-    wanted = [logits(sequence[:at]).log_softmax(-1)[sequence[at]] for at in range(start, len(sequence))]
-    expect.close(value.cpu(), torch.stack(wanted), 2 * logits_tolerance(checkpoint, dtype),
-                 "model.compute_transition_scores(out.sequences, out.scores, normalize_logits=True)", prompt=prompt)
+    wanted = [
+        logits(sequence[:at]).log_softmax(-1)[sequence[at]] for at in range(start, len(sequence))
+    ]
+    expect.close(
+        value.cpu(),
+        torch.stack(wanted),
+        2 * logits_tolerance(checkpoint, dtype),
+        "model.compute_transition_scores(out.sequences, out.scores, normalize_logits=True)",
+        prompt=prompt,
+    )
 
 
 @applies_to(generates, text_model, light)
 def test_beam_scores_are_their_transition_scores(checkpoint, model, dtype, expect):
     """A beam's score is the sum of its transition scores over its length to the power of the penalty."""
     prompt = prompts(checkpoint, 1)[0]
-    out = generate(model, checkpoint, [prompt], num_beams=3, num_return_sequences=2, eos_token_id=None, length_penalty=0.7)
-    steps = model.compute_transition_scores(out.sequences, out.scores, out.beam_indices, normalize_logits=False)
+    out = generate(
+        model,
+        checkpoint,
+        [prompt],
+        num_beams=3,
+        num_return_sequences=2,
+        eos_token_id=None,
+        length_penalty=0.7,
+    )
+    steps = model.compute_transition_scores(
+        out.sequences, out.scores, out.beam_indices, normalize_logits=False
+    )
     wanted = steps.sum(-1) / NEW**0.7
-    expect.close(out.sequences_scores, wanted, 4 * NEW * logits_tolerance(checkpoint, dtype),
-                 "model.generate(torch.tensor([prompt]), num_beams=3, length_penalty=0.7).sequences_scores", prompt=prompt)
+    expect.close(
+        out.sequences_scores,
+        wanted,
+        4 * NEW * logits_tolerance(checkpoint, dtype),
+        "model.generate(torch.tensor([prompt]), num_beams=3, length_penalty=0.7).sequences_scores",
+        prompt=prompt,
+    )

@@ -44,8 +44,13 @@ def same_as_textbook(checkpoint, model, dtype, expect, prompt, **settings):
         scores = process(wanted[:at], logits(wanted[:at]), processors)
         if is_tie(scores, value[at], wanted[at], logits_tolerance(checkpoint, dtype)):
             return
-    expect.equal(value, wanted, "model.generate(torch.tensor([prompt]), **settings)[0].tolist()",
-                 prompt=prompt, settings=chosen)
+    expect.equal(
+        value,
+        wanted,
+        "model.generate(torch.tensor([prompt]), **settings)[0].tolist()",
+        prompt=prompt,
+        settings=chosen,
+    )
 
 
 @applies_to(generates, text_model)
@@ -80,8 +85,13 @@ def test_forced_first_token(checkpoint, model, expect):
     prompt, forced = prompts(checkpoint, 1)[0], ordinary_ids(checkpoint)[5]
     value = generate(model, checkpoint, [prompt], forced_bos_token_id=forced).sequences[0].tolist()
     wanted = [rules(checkpoint)["decoder_start_token_id"], forced]
-    expect.equal(value[:2], wanted, "model.generate(torch.tensor([prompt]), forced_bos_token_id=forced)[0, :2]",
-                 prompt=prompt, forced=forced)
+    expect.equal(
+        value[:2],
+        wanted,
+        "model.generate(torch.tensor([prompt]), forced_bos_token_id=forced)[0, :2]",
+        prompt=prompt,
+        forced=forced,
+    )
 
 
 @applies_to(generates, text_model)
@@ -110,8 +120,12 @@ def test_stops_at_the_end_token(checkpoint, model, expect):
         whole = free[row].tolist()
         stop = next((i for i in range(start, len(whole)) if whole[i] == end), len(whole))
         wanted = whole[: stop + 1] + [pad_id(checkpoint)] * len(whole)
-        expect.equal(stopped[row].tolist(), wanted[: stopped.shape[1]],
-                     f"model.generate(torch.tensor(rows), eos_token_id={end})[{row}]", rows=rows)
+        expect.equal(
+            stopped[row].tolist(),
+            wanted[: stopped.shape[1]],
+            f"model.generate(torch.tensor(rows), eos_token_id={end})[{row}]",
+            rows=rows,
+        )
 
 
 @applies_to(generates, text_model)
@@ -120,9 +134,21 @@ def test_generates_as_many_as_asked(checkpoint, model, expect):
     prompt = prompts(checkpoint, 1)[0]
     start = len(start_of(checkpoint, prompt))
     out = generate(model, checkpoint, [prompt], eos_token_id=None, max_new_tokens=3)
-    expect.equal(list(out.sequences.shape), [1, start + 3], "model.generate(ids, max_new_tokens=3).shape", prompt=prompt)
-    out = generate(model, checkpoint, [prompt], eos_token_id=None, max_new_tokens=None, max_length=start + 2)
-    expect.equal(list(out.sequences.shape), [1, start + 2], f"model.generate(ids, max_length={start + 2}).shape", prompt=prompt)
+    expect.equal(
+        list(out.sequences.shape),
+        [1, start + 3],
+        "model.generate(ids, max_new_tokens=3).shape",
+        prompt=prompt,
+    )
+    out = generate(
+        model, checkpoint, [prompt], eos_token_id=None, max_new_tokens=None, max_length=start + 2
+    )
+    expect.equal(
+        list(out.sequences.shape),
+        [1, start + 2],
+        f"model.generate(ids, max_length={start + 2}).shape",
+        prompt=prompt,
+    )
 
 
 @applies_to(decoder, generates)
@@ -131,7 +157,9 @@ def test_left_padded_batch_equals_singles(checkpoint, model, dtype, expect):
     rows = prompts(checkpoint, 2)
     allowed = logits_tolerance(checkpoint, dtype)
     batched = padded(rows, pad_id(checkpoint), "left")
-    out = generate(model, checkpoint, batched["input_ids"].tolist(), attention_mask=batched["attention_mask"])
+    out = generate(
+        model, checkpoint, batched["input_ids"].tolist(), attention_mask=batched["attention_mask"]
+    )
     width = batched["input_ids"].shape[1]
     for row, prompt in enumerate(rows):
         alone = generate(model, checkpoint, [prompt])
@@ -140,7 +168,12 @@ def test_left_padded_batch_equals_singles(checkpoint, model, dtype, expect):
         at = first_difference(value[: len(wanted)], wanted)
         if at is not None and is_tie(alone.scores[at][0].cpu(), value[at], wanted[at], allowed):
             continue
-        expect.equal(value[: len(wanted)], wanted, f"model.generate(**padded)[{row}, {width}:]", padded=batched)
+        expect.equal(
+            value[: len(wanted)],
+            wanted,
+            f"model.generate(**padded)[{row}, {width}:]",
+            padded=batched,
+        )
 
 
 @applies_to(generates, text_model, light)
@@ -150,7 +183,9 @@ def test_generate_twice_is_the_same(checkpoint, model, expect):
     first = generate(model, checkpoint, [prompt]).sequences
     generate(model, checkpoint, prompts(checkpoint, 3)[2:])
     second = generate(model, checkpoint, [prompt]).sequences
-    expect.equal(second, first, "model.generate(torch.tensor([prompt])), the second time", prompt=prompt)
+    expect.equal(
+        second, first, "model.generate(torch.tensor([prompt])), the second time", prompt=prompt
+    )
 
 
 @applies_to(generates, text_model, light)
@@ -164,18 +199,41 @@ def test_stopping_criteria_and_prefixes(checkpoint, model, expect):
 
     prompt = prompts(checkpoint, 1)[0]
     start = len(start_of(checkpoint, prompt))
-    out = generate(model, checkpoint, [prompt], eos_token_id=None, stopping_criteria=StoppingCriteriaList([AfterTwo()]))
-    expect.equal(out.sequences.shape[1], start + 2, "model.generate(..., stopping_criteria=after two tokens).shape[1]", prompt=prompt)
+    out = generate(
+        model,
+        checkpoint,
+        [prompt],
+        eos_token_id=None,
+        stopping_criteria=StoppingCriteriaList([AfterTwo()]),
+    )
+    expect.equal(
+        out.sequences.shape[1],
+        start + 2,
+        "model.generate(..., stopping_criteria=after two tokens).shape[1]",
+        prompt=prompt,
+    )
     allowed = ordinary_ids(checkpoint)[4:7]
-    out = generate(model, checkpoint, [prompt], eos_token_id=None, prefix_allowed_tokens_fn=lambda row, ids: allowed)
+    out = generate(
+        model,
+        checkpoint,
+        [prompt],
+        eos_token_id=None,
+        prefix_allowed_tokens_fn=lambda row, ids: allowed,
+    )
     value = set(out.sequences[0, start:].tolist())
-    expect.true(value <= set(allowed), sorted(value), f"only {allowed}",
-                f"model.generate(..., prefix_allowed_tokens_fn=lambda row, ids: {allowed})", prompt=prompt)
+    expect.true(
+        value <= set(allowed),
+        sorted(value),
+        f"only {allowed}",
+        f"model.generate(..., prefix_allowed_tokens_fn=lambda row, ids: {allowed})",
+        prompt=prompt,
+    )
 
 
 @applies_to(generates, text_model, light)
 def test_streamer_sees_what_is_generated(checkpoint, model, expect):
     """A streamer is given the prompt and every generated token, in order."""
+
     class Collect:
         def __init__(self):
             self.ids = []
@@ -188,7 +246,12 @@ def test_streamer_sees_what_is_generated(checkpoint, model, expect):
 
     prompt, streamer = prompts(checkpoint, 1)[0], Collect()
     out = generate(model, checkpoint, [prompt], streamer=streamer)
-    expect.equal(streamer.ids, [*out.sequences[0].tolist(), "end"], "what model.generate(..., streamer) streams", prompt=prompt)
+    expect.equal(
+        streamer.ids,
+        [*out.sequences[0].tolist(), "end"],
+        "what model.generate(..., streamer) streams",
+        prompt=prompt,
+    )
 
 
 @applies_to(generates, text_model, light)
@@ -200,4 +263,9 @@ def test_several_end_tokens(checkpoint, model, expect):
     ends = [free[start + 3], free[start + 1]]
     out = generate(model, checkpoint, [prompt], eos_token_id=ends).sequences[0].tolist()
     stop = next(i for i in range(start, len(free)) if free[i] in ends)
-    expect.equal(out, free[: stop + 1], f"model.generate(torch.tensor([prompt]), eos_token_id={ends})", prompt=prompt)
+    expect.equal(
+        out,
+        free[: stop + 1],
+        f"model.generate(torch.tensor([prompt]), eos_token_id={ends})",
+        prompt=prompt,
+    )

@@ -43,8 +43,14 @@ def test_sampled_scores_equal_textbook(checkpoint, model, dtype, expect, setting
         expect.close(value[kept], wanted[kept], allowed, call, prompt=prompt, settings=settings)
         # a token on the edge of a cut-off may fall on either side of it
         strays = int((value.isfinite() != wanted.isfinite()).sum())
-        expect.true(strays <= edge(logits(ids), allowed), strays, "the same tokens cut off", call,
-                    prompt=prompt, settings=settings)
+        expect.true(
+            strays <= edge(logits(ids), allowed),
+            strays,
+            "the same tokens cut off",
+            call,
+            prompt=prompt,
+            settings=settings,
+        )
 
 
 def edge(logits, allowed):
@@ -60,11 +66,25 @@ def test_sampling_repeats_under_a_seed(checkpoint, model, expect):
     drawn = []
     for seed in (1, 1, 2, 3, 4):
         torch.manual_seed(seed)
-        out = generate(model, checkpoint, [prompt] * 8, do_sample=True, top_k=0, temperature=3.0, eos_token_id=None)
+        out = generate(
+            model,
+            checkpoint,
+            [prompt] * 8,
+            do_sample=True,
+            top_k=0,
+            temperature=3.0,
+            eos_token_id=None,
+        )
         drawn.append(out.sequences.tolist())
     call = "torch.manual_seed(1); model.generate(torch.tensor([prompt] * 8), do_sample=True)"
     expect.equal(drawn[1], drawn[0], f"{call}, the second time", prompt=prompt)
-    expect.true(any(other != drawn[0] for other in drawn[2:]), "the same tokens", "others under another seed", call, prompt=prompt)
+    expect.true(
+        any(other != drawn[0] for other in drawn[2:]),
+        "the same tokens",
+        "others under another seed",
+        call,
+        prompt=prompt,
+    )
 
 
 @applies_to(generates, text_model, light)
@@ -72,13 +92,26 @@ def test_sampling_follows_the_distribution(checkpoint, model, expect):
     """Over many draws each token is as frequent as it is probable."""
     prompt = prompts(checkpoint, 1)[0]
     torch.manual_seed(5)
-    out = generate(model, checkpoint, [prompt], do_sample=True, top_k=0, max_new_tokens=1,
-                   num_return_sequences=ROWS, eos_token_id=None)
+    out = generate(
+        model,
+        checkpoint,
+        [prompt],
+        do_sample=True,
+        top_k=0,
+        max_new_tokens=1,
+        num_return_sequences=ROWS,
+        eos_token_id=None,
+    )
     logits = next_logits(model, checkpoint, prompt)(start_of(checkpoint, prompt))
     probabilities = logits.double().softmax(-1)
     counts = torch.bincount(out.sequences[:, -1].cpu(), minlength=len(probabilities))
     value = counts.double() / ROWS
     # Hoeffding's inequality for each token, union over the vocabulary
     allowed = math.sqrt(math.log(2 * len(probabilities) / ALARM) / (2 * ROWS))
-    expect.close(value, probabilities, allowed,
-                 f"frequencies of model.generate(..., do_sample=True, num_return_sequences={ROWS})", prompt=prompt)
+    expect.close(
+        value,
+        probabilities,
+        allowed,
+        f"frequencies of model.generate(..., do_sample=True, num_return_sequences={ROWS})",
+        prompt=prompt,
+    )

@@ -19,9 +19,12 @@ def test_greedy_text(checkpoint, tokenizer, model, expect, observe):
             ids = ids[inputs["input_ids"].shape[1] :]
         text = tokenizer.decode(ids, skip_special_tokens=True)
         observe("generation/greedy text", text, input=fact.input, group="generation")
-        expect.equal(text.strip(), fact.expect.strip(),
-                     "tokenizer.decode(model.generate(**tokenizer(text, return_tensors='pt'), do_sample=False)[0])",
-                     text=fact.input)
+        expect.equal(
+            text.strip(),
+            fact.expect.strip(),
+            "tokenizer.decode(model.generate(**tokenizer(text, return_tensors='pt'), do_sample=False)[0])",
+            text=fact.input,
+        )
 
 
 @applies_to(generates, text_model)
@@ -31,9 +34,19 @@ def test_generation_settings_come_from_the_files(checkpoint, model, expect):
     hidden = {"transformers_version", "_from_model_config"}
     for name, value in written.items():
         if name not in hidden:
-            expect.equal(getattr(model.generation_config, name, None), value, f"model.generation_config.{name}")
+            expect.equal(
+                getattr(model.generation_config, name, None),
+                value,
+                f"model.generation_config.{name}",
+            )
     if not written:
-        for name in ("num_beams", "no_repeat_ngram_size", "length_penalty", "decoder_start_token_id", "eos_token_id"):
+        for name in (
+            "num_beams",
+            "no_repeat_ngram_size",
+            "length_penalty",
+            "decoder_start_token_id",
+            "eos_token_id",
+        ):
             if checkpoint.config.get(name) is not None:
                 value = getattr(model.generation_config, name, None)
                 expect.equal(value, checkpoint.config[name], f"model.generation_config.{name}")

@@ -26,9 +26,21 @@ def test_causality(checkpoint, model, dtype, expect):
     name, states = final_states(run(model, inputs))
     _, others = final_states(run(model, replaced(checkpoint, inputs, at, field)))
     allowed = own_tolerance(checkpoint, inputs, dtype)[name]
-    expect.close(others[:, :at], states[:, :at], allowed, f"model(**inputs) {name} before {at}", inputs=inputs)
+    expect.close(
+        others[:, :at],
+        states[:, :at],
+        allowed,
+        f"model(**inputs) {name} before {at}",
+        inputs=inputs,
+    )
     change = float((others[:, at] - states[:, at]).abs().max())
-    expect.true(change > allowed, change, f"more than {allowed:.3g}", f"change of {name} at {at}", inputs=inputs)
+    expect.true(
+        change > allowed,
+        change,
+        f"more than {allowed:.3g}",
+        f"change of {name} at {at}",
+        inputs=inputs,
+    )
 
 
 @applies_to(encoder)
@@ -40,8 +52,13 @@ def test_bidirectionality(checkpoint, model, dtype, expect):
     for changed, seen in ((-1, 0), (0, -1)):
         _, others = final_states(run(model, replaced(checkpoint, inputs, changed)))
         change = float((others[:, seen] - states[:, seen]).abs().max())
-        expect.true(change > allowed, change, f"more than {allowed:.3g}",
-                    f"change of {name} at {seen} when token {changed} changes", inputs=inputs)
+        expect.true(
+            change > allowed,
+            change,
+            f"more than {allowed:.3g}",
+            f"change of {name} at {seen} when token {changed} changes",
+            inputs=inputs,
+        )
 
 
 @applies_to(decoder, short_window)
@@ -52,13 +69,27 @@ def test_sliding_window_reach(checkpoint, device, dtype, expect):
     for attention in ("eager", "sdpa"):
         model = load_model(checkpoint, attention, dtype, device)
         states = run(model, inputs, output_attentions=False).hidden_states[1]
-        others = run(model, replaced(checkpoint, inputs, 0), output_attentions=False).hidden_states[1]
+        others = run(model, replaced(checkpoint, inputs, 0), output_attentions=False).hidden_states[
+            1
+        ]
         allowed = own_tolerance(checkpoint, inputs, dtype)["hidden_states.1"]
         change = (others - states).abs().amax(-1)[0]
         inside, outside = change[:window].min(), change[window:].max()
         call = f"change of hidden_states[1] with {attention} attention when token 0 changes"
-        expect.true(float(outside) <= allowed, change, f"at most {allowed:.3g} from position {window}", call, inputs=inputs)
-        expect.true(float(inside) > allowed, change, f"more than {allowed:.3g} before {window}", call, inputs=inputs)
+        expect.true(
+            float(outside) <= allowed,
+            change,
+            f"at most {allowed:.3g} from position {window}",
+            call,
+            inputs=inputs,
+        )
+        expect.true(
+            float(inside) > allowed,
+            change,
+            f"more than {allowed:.3g} before {window}",
+            call,
+            inputs=inputs,
+        )
 
 
 @applies_to(seq2seq)
@@ -69,8 +100,13 @@ def test_cross_attention_reads_the_encoder(checkpoint, model, dtype, expect):
     _, others = final_states(run(model, replaced(checkpoint, inputs, 3)))
     allowed = own_tolerance(checkpoint, inputs, dtype)[name]
     change = (others - states).abs().amax(-1)
-    expect.true(float(change.min()) > allowed, change, f"more than {allowed:.3g} everywhere",
-                f"change of {name} when encoder token 3 changes", inputs=inputs)
+    expect.true(
+        float(change.min()) > allowed,
+        change,
+        f"more than {allowed:.3g} everywhere",
+        f"change of {name} when encoder token 3 changes",
+        inputs=inputs,
+    )
 
 
 @applies_to(any_model)

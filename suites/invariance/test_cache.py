@@ -27,8 +27,48 @@ def test_cache_equals_whole(checkpoint, device, dtype, expect, attention):
             break  # several tokens on top of a rolling cache is not one decode step
         outputs = run(model, step, past_key_values=past, use_cache=True, output_attentions=False)
         past = outputs.past_key_values
-        expect.close(outputs.logits, whole[:, start:stop], allowed,
-                     f"model(tokens {start}:{stop} with the cache of the others).logits", inputs=inputs)
+        expect.close(
+            outputs.logits,
+            whole[:, start:stop],
+            allowed,
+            f"model(tokens {start}:{stop} with the cache of the others).logits",
+            inputs=inputs,
+        )
+
+
+@applies_to(decoder, head("CausalLM"))
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_cache_counts_positions_itself(checkpoint, device, dtype, expect, attention):
+    """A cached step told neither positions nor a mask goes on where the cache ends."""
+    model = load_model(checkpoint, attention, dtype, device)
+    inputs = batch(checkpoint, [12, 12], seed=37)
+    whole = run(model, inputs, output_attentions=False).logits
+    allowed = own_tolerance(checkpoint, inputs, dtype)["logits"]
+    past = None
+    for start, stop in ((0, 9), (9, 10), (10, 11), (11, 12)):
+        step = {"input_ids": inputs["input_ids"][:, start:stop]}
+        outputs = run(model, step, past_key_values=past, use_cache=True, output_attentions=False)
+        past = outputs.past_key_values
+        expect.close(
+            outputs.logits,
+            whole[:, start:stop],
+            allowed,
+            f"model(ids {start}:{stop} with the cache of the others).logits",
+            inputs=inputs,
+        )
+
+
+@applies_to(decoder, head("CausalLM"))
+def test_no_cache_unless_wanted(checkpoint, model, expect):
+    """use_cache=False returns no cache."""
+    outputs = run(model, batch(checkpoint, [5], seed=38), use_cache=False)
+    past = outputs.get("past_key_values")
+    expect.true(
+        past is None,
+        type(past).__name__,
+        "no cache",
+        "model(**inputs, use_cache=False).past_key_values",
+    )
 
 
 @applies_to(decoder, head("CausalLM"))
@@ -43,8 +83,13 @@ def test_cache_under_left_padding(checkpoint, model, dtype, expect):
         step["attention_mask"] = inputs["attention_mask"][:, :stop]
         outputs = run(model, step, past_key_values=past, use_cache=True)
         past = outputs.past_key_values
-    expect.close(outputs.logits[:, -1], whole[:, -1], allowed,
-                 "model(last token with the cache of the others).logits", inputs=inputs)
+    expect.close(
+        outputs.logits[:, -1],
+        whole[:, -1],
+        allowed,
+        "model(last token with the cache of the others).logits",
+        inputs=inputs,
+    )
 
 
 @applies_to(seq2seq)
@@ -58,8 +103,13 @@ def test_decoder_cache_equals_whole(checkpoint, model, dtype, expect):
         step = dict(inputs, decoder_input_ids=answer[:, start:stop])
         outputs = run(model, step, past_key_values=past, use_cache=True)
         past = outputs.past_key_values
-        expect.close(outputs.logits, whole[:, start:stop], allowed,
-                     f"model(decoder tokens {start}:{stop} with the cache of the others).logits", inputs=inputs)
+        expect.close(
+            outputs.logits,
+            whole[:, start:stop],
+            allowed,
+            f"model(decoder tokens {start}:{stop} with the cache of the others).logits",
+            inputs=inputs,
+        )
 
 
 @applies_to(decoder, head("CausalLM"))
@@ -69,8 +119,13 @@ def test_cache_does_not_leak_between_calls(checkpoint, dtype, expect):
     used, fresh = (fresh_model(checkpoint, dtype=dtype) for _ in range(2))
     run(used, others, use_cache=True)
     value, wanted = run(used, inputs).logits, run(fresh, inputs).logits
-    expect.true(torch.equal(value, wanted), float((value - wanted).abs().max()), "no difference",
-                "model(**inputs).logits after another sequence", inputs=inputs)
+    expect.true(
+        torch.equal(value, wanted),
+        float((value - wanted).abs().max()),
+        "no difference",
+        "model(**inputs).logits after another sequence",
+        inputs=inputs,
+    )
 
 
 @applies_to(decoder, head("CausalLM"))

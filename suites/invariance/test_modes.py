@@ -18,12 +18,22 @@ def test_dropout_only_in_train_mode(checkpoint, model, dtype, expect):
     inputs = batch(checkpoint, seed=41)
     other = fresh_model(checkpoint, dtype=dtype).train()
     first, second = (final_states(run(other, inputs))[1] for _ in range(2))
-    expect.true(not torch.equal(first, second), "no difference", "different hidden states",
-                "model.train()(**inputs), twice", inputs=inputs)
+    expect.true(
+        not torch.equal(first, second),
+        "no difference",
+        "different hidden states",
+        "model.train()(**inputs), twice",
+        inputs=inputs,
+    )
     other.eval()
     back, wanted = final_states(run(other, inputs))[1], final_states(run(model, inputs))[1]
-    expect.true(torch.equal(back.cpu(), wanted.cpu()), "another answer", "the answer before training mode",
-                "model.train().eval()(**inputs)", inputs=inputs)
+    expect.true(
+        torch.equal(back.cpu(), wanted.cpu()),
+        "another answer",
+        "the answer before training mode",
+        "model.train().eval()(**inputs)",
+        inputs=inputs,
+    )
 
 
 @applies_to(any_model, referenced)

@@ -55,9 +55,13 @@ def test_masked_tokens_change_nothing(checkpoint, device, dtype, expect, attenti
     side = "left" if checkpoint.kind == "decoder" else "right"
     inputs = batch(checkpoint, [12, 9, 9], side=side, seed=13)
     masked = inputs["attention_mask"] == 0
-    others = dict(inputs, input_ids=inputs["input_ids"].masked_fill(masked, ordinary_ids(checkpoint)[-1]))
+    others = dict(
+        inputs, input_ids=inputs["input_ids"].masked_fill(masked, ordinary_ids(checkpoint)[-1])
+    )
     if checkpoint.model_type == "roberta":  # its positions are derived from the padding ids
-        positions = (inputs["attention_mask"].cumsum(-1) * inputs["attention_mask"]) + checkpoint.config["pad_token_id"]
+        positions = (
+            inputs["attention_mask"].cumsum(-1) * inputs["attention_mask"]
+        ) + checkpoint.config["pad_token_id"]
         inputs["position_ids"] = others["position_ids"] = positions
     model = load_model(checkpoint, attention, dtype, device)
     name, states = final_states(run(model, inputs, output_attentions=False))
@@ -83,8 +87,13 @@ def test_eval_is_deterministic(checkpoint, model, expect):
     inputs = batch(checkpoint, seed=15)
     name, states = final_states(run(model, inputs))
     _, again = final_states(run(model, inputs))
-    expect.true(torch.equal(states, again), float((states - again).abs().max()), "no difference",
-                f"model(**inputs) {name}, twice", inputs=inputs)
+    expect.true(
+        torch.equal(states, again),
+        float((states - again).abs().max()),
+        "no difference",
+        f"model(**inputs) {name}, twice",
+        inputs=inputs,
+    )
 
 
 @applies_to(any_model)

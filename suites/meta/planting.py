@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import io
 from collections.abc import Iterable
+from functools import cache
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
 
 import pytest
@@ -13,6 +16,23 @@ import pytest
 from fixtures import loading, oracle, plugin
 from suites.meta import faults
 from suites.meta.faults import Fault
+
+
+SUITES = Path(__file__).parent.parent
+ON_REQUEST = ("behaviour", "benchmarks", "meta")
+# Collecting garbage twice a run costs more than the checks do.
+QUIET = (
+    "-q",
+    "--tb=no",
+    "-p",
+    "no:cacheprovider",
+    "-p",
+    "no:randomly",
+    "-p",
+    "no:unraisableexception",
+    "-W",
+    "ignore::pytest.PytestAssertRewriteWarning",
+)
 
 
 def all_faults() -> list[Fault]:
@@ -51,19 +71,50 @@ class Outcomes:
 
 def forget() -> None:
     """Empty the caches of loaded objects."""
-    for cached in (loading.load_model, loading.load_tokenizer, loading.load_processor, oracle.weights):
+    for cached in (
+        loading.load_model,
+        loading.load_tokenizer,
+        loading.load_processor,
+        oracle.weights,
+    ):
         cached.cache_clear()
     plugin.unloadable.clear()
 
 
-def run_checks(checkpoints: Iterable[str], checks: Iterable[str] = (), fault: Fault | None = None) -> Outcomes:
+@cache
+def checks_by_file() -> dict[Path, list[str]]:
+    """Every check on checkpoints that the default run has, by the module that states it."""
+    files = [
+        file
+        for suite in sorted(SUITES.iterdir())
+        if suite.name not in ON_REQUEST
+        for file in sorted(suite.glob("test_*.py"))
+    ]
+    return {file: stated(file) for file in files}
+
+
+def stated(file: Path) -> list[str]:
+    """The names of the checks in a module, in order."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    return [
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    ]
+
+
+def run_checks(
+    checkpoints: Iterable[str], checks: Iterable[str] = (), fault: Fault | None = None
+) -> Outcomes:
     """Run the named checks (all, if none are named) on built-in checkpoints under a fault."""
-    outcomes = Outcomes(fault)
-    arguments = [f"--checkpoint={name}" for name in checkpoints]
-    expression = " or ".join(checks)
-    if expression:
-        arguments += ["-k", expression]
-    arguments += ["-q", "--tb=no", "-p", "no:cacheprovider", "-p", "no:randomly", "-W", "ignore::pytest.PytestAssertRewriteWarning", "--record", "reports/runs/planted"]
+    outcomes, wanted = Outcomes(fault), set(checks)
+    arguments = [
+        str(file) for file, names in checks_by_file().items() if not wanted or wanted & set(names)
+    ]
+    arguments += [f"--checkpoint={name}" for name in checkpoints]
+    if wanted:
+        arguments += ["-k", " or ".join(sorted(wanted))]
+    arguments += [*QUIET, "--record", "reports/runs/planted"]
     with contextlib.redirect_stdout(io.StringIO()):
         pytest.main(arguments, plugins=[outcomes])
     return outcomes

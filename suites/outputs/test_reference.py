@@ -15,14 +15,22 @@ def test_outputs_equal_reference(checkpoint, model, dtype, expect, observe):
     """Hidden states layer by layer, attentions and logits equal the reference's."""
     inputs = batch(checkpoint)
     outputs = run(model, inputs)
-    agree_with_reference(expect, outputs, inputs, dtype, "model(**inputs, output_hidden_states=True, output_attentions=True)")
+    agree_with_reference(
+        expect,
+        outputs,
+        inputs,
+        dtype,
+        "model(**inputs, output_hidden_states=True, output_attentions=True)",
+    )
 
 
 @applies_to(text_model, referenced)
 def test_left_padded_outputs_equal_reference(checkpoint, model, dtype, expect):
     """Padding on the left leaves the outputs at real positions equal to the reference's."""
     inputs = batch(checkpoint, side="left", seed=2)
-    agree_with_reference(expect, run(model, inputs), inputs, dtype, "model(**inputs, output_hidden_states=True)")
+    agree_with_reference(
+        expect, run(model, inputs), inputs, dtype, "model(**inputs, output_hidden_states=True)"
+    )
 
 
 @applies_to(any_model, referenced)
@@ -31,7 +39,9 @@ def test_sdpa_outputs_equal_reference(checkpoint, model, device, dtype, expect):
     inputs = batch(checkpoint, seed=3)
     fused = load_model(checkpoint, "sdpa", dtype, device)
     outputs = run(fused, inputs, output_attentions=False)
-    agree_with_reference(expect, outputs, inputs, dtype, "model(**inputs, output_hidden_states=True)")
+    agree_with_reference(
+        expect, outputs, inputs, dtype, "model(**inputs, output_hidden_states=True)"
+    )
 
 
 @applies_to(any_head, referenced)

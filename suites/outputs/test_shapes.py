@@ -30,8 +30,12 @@ def test_logits_shape(checkpoint, model, expect, observe):
     wanted = logits_shapes(checkpoint, inputs)
     got = {name: list(outputs[name].shape) for name in wanted if name in outputs}
     observe("outputs/shapes", got, group="outputs")
-    expect.equal(got, wanted, "{k: list(v.shape) for k, v in model(**inputs).items() if 'logits' in k}",
-                 inputs=inputs)
+    expect.equal(
+        got,
+        wanted,
+        "{k: list(v.shape) for k, v in model(**inputs).items() if 'logits' in k}",
+        inputs=inputs,
+    )
 
 
 @applies_to(any_model)
@@ -42,7 +46,9 @@ def test_hidden_states_shape(checkpoint, model, expect, observe):
     name = "decoder_hidden_states" if "decoder_hidden_states" in outputs else "hidden_states"
     states = outputs[name]
     length = sequence_length(checkpoint, inputs)
-    expect.equal(len(states), hidden_count(checkpoint), f"len(model(**inputs).{name})", inputs=inputs)
+    expect.equal(
+        len(states), hidden_count(checkpoint), f"len(model(**inputs).{name})", inputs=inputs
+    )
     wanted = [len(states[0]), length, hidden_size(checkpoint)]
     for state in states:
         expect.equal(list(state.shape), wanted, f"model(**inputs).{name}", inputs=inputs)
@@ -73,10 +79,21 @@ def test_tuple_equals_dict(checkpoint, model, expect):
     """return_dict=False gives the same tensors in the same order as a tuple."""
     inputs = batch(checkpoint, seed=8)
     named = run(model, inputs, output_attentions=False, output_hidden_states=False)
-    bare = run(model, inputs, output_attentions=False, output_hidden_states=False, return_dict=False)
-    expect.true(isinstance(bare, tuple), type(bare).__name__, "a tuple", "model(**inputs, return_dict=False)")
-    expect.equal(len(bare), len(named.to_tuple()), "len(model(**inputs, return_dict=False))", inputs=inputs)
-    expect.equal(bare[0], named.to_tuple()[0], "model(**inputs, return_dict=False)[0]", inputs=inputs)
+    bare = run(
+        model, inputs, output_attentions=False, output_hidden_states=False, return_dict=False
+    )
+    expect.true(
+        isinstance(bare, tuple),
+        type(bare).__name__,
+        "a tuple",
+        "model(**inputs, return_dict=False)",
+    )
+    expect.equal(
+        len(bare), len(named.to_tuple()), "len(model(**inputs, return_dict=False))", inputs=inputs
+    )
+    expect.equal(
+        bare[0], named.to_tuple()[0], "model(**inputs, return_dict=False)[0]", inputs=inputs
+    )
 
 
 @applies_to(any_model)
@@ -84,7 +101,9 @@ def test_outputs_appear_only_when_asked_for(checkpoint, model, expect):
     """Hidden states and attentions are returned when asked for, and not otherwise."""
     inputs = batch(checkpoint, seed=8)
     plain = run(model, inputs, output_attentions=False, output_hidden_states=False)
-    extra = [n for n in plain if n.endswith(("hidden_states", "attentions")) and plain[n] is not None]
+    extra = [
+        n for n in plain if n.endswith(("hidden_states", "attentions")) and plain[n] is not None
+    ]
     expect.equal(extra, [], "list(model(**inputs))", inputs=inputs)
 
 
@@ -96,7 +115,13 @@ def test_loss_appears_with_labels(checkpoint, model, expect):
     expect.true(without is None, without, "no loss", "model(**inputs).loss", inputs=inputs)
     inputs |= labels(checkpoint, inputs)
     loss = run(model, inputs).loss
-    expect.true(loss.dim() == 0 and bool(loss.isfinite()), loss, "a finite number", "model(**inputs).loss", inputs=inputs)
+    expect.true(
+        loss.dim() == 0 and bool(loss.isfinite()),
+        loss,
+        "a finite number",
+        "model(**inputs).loss",
+        inputs=inputs,
+    )
 
 
 @applies_to(text_model)
@@ -106,7 +131,9 @@ def test_short_inputs(checkpoint, model, expect, length):
     inputs = batch(checkpoint, [length])
     outputs = run(model, inputs)
     first = next(v for n, v in outputs.items() if "logits" in n or n == "last_hidden_state")
-    expect.true(bool(first.isfinite().all()), first, "finite numbers", "model(**inputs)", inputs=inputs)
+    expect.true(
+        bool(first.isfinite().all()), first, "finite numbers", "model(**inputs)", inputs=inputs
+    )
 
 
 @applies_to(encoder | decoder)
@@ -116,8 +143,12 @@ def test_longest_input(checkpoint, model, expect):
     inputs = batch(checkpoint, [length])
     outputs = run(model, inputs, output_attentions=False)
     state = outputs.hidden_states[-1]
-    expect.equal(list(state.shape[:2]), [1, length], "model(**inputs).hidden_states[-1].shape", inputs=inputs)
-    expect.true(bool(state.isfinite().all()), state, "finite numbers", "model(**inputs)", inputs=inputs)
+    expect.equal(
+        list(state.shape[:2]), [1, length], "model(**inputs).hidden_states[-1].shape", inputs=inputs
+    )
+    expect.true(
+        bool(state.isfinite().all()), state, "finite numbers", "model(**inputs)", inputs=inputs
+    )
 
 
 @convention
@@ -133,7 +164,9 @@ def test_past_the_longest_input(checkpoint, model, expect, observe):
     except (IndexError, RuntimeError, ValueError) as error:
         outcome = error
     observe("outputs/past-the-longest-input", outcome, group="outputs")
-    expect.true(isinstance(outcome, Exception), outcome, "an error", "model(**inputs)", inputs=inputs)
+    expect.true(
+        isinstance(outcome, Exception), outcome, "an error", "model(**inputs)", inputs=inputs
+    )
 
 
 @applies_to(head("CausalLM"), decoder)
@@ -142,10 +175,19 @@ def test_cache_shape(checkpoint, model, expect):
     inputs = batch(checkpoint, [7, 7])
     past = run(model, inputs, use_cache=True).past_key_values
     layers = cache_layers(past)
-    expect.equal(len(layers), hidden_count(checkpoint) - 1, "len(model(**inputs).past_key_values)", inputs=inputs)
+    expect.equal(
+        len(layers),
+        hidden_count(checkpoint) - 1,
+        "len(model(**inputs).past_key_values)",
+        inputs=inputs,
+    )
     for keys, values in layers:
-        expect.equal(list(keys.shape), cache_shape(checkpoint, 2, 7), "keys of a layer", inputs=inputs)
-        expect.equal(list(values.shape), cache_shape(checkpoint, 2, 7), "values of a layer", inputs=inputs)
+        expect.equal(
+            list(keys.shape), cache_shape(checkpoint, 2, 7), "keys of a layer", inputs=inputs
+        )
+        expect.equal(
+            list(values.shape), cache_shape(checkpoint, 2, 7), "values of a layer", inputs=inputs
+        )
 
 
 @applies_to(any_model)

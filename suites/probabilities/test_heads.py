@@ -43,7 +43,9 @@ def test_probabilities_ignore_a_shift(checkpoint, model, dtype, expect, shift):
         # rounding the shifted logits moves each exponent by up to eps * size, a factor of exp of that
         allowed = 4 * eps(dtype) * (size + logits.shape[-1])
         value, wanted = (logits + shift).softmax(-1), logits.softmax(-1)
-        expect.close(value, wanted, allowed, f"(model(**inputs).{name} + {shift}).softmax(-1)", inputs=inputs)
+        expect.close(
+            value, wanted, allowed, f"(model(**inputs).{name} + {shift}).softmax(-1)", inputs=inputs
+        )
 
 
 @applies_to(any_model)
@@ -73,7 +75,9 @@ def test_masked_keys_get_no_attention(checkpoint, model, expect):
     for layer, matrix in enumerate(run(model, inputs).attentions):
         real_queries = matrix * mask[:, None, :, None]
         weight = float((real_queries * ~mask[:, None, None, :]).max())
-        expect.equal(weight, 0.0, f"largest weight on padding in attentions[{layer}]", inputs=inputs)
+        expect.equal(
+            weight, 0.0, f"largest weight on padding in attentions[{layer}]", inputs=inputs
+        )
 
 
 @applies_to(decoder)
@@ -82,7 +86,9 @@ def test_future_keys_get_no_attention(checkpoint, model, expect):
     inputs = batch(checkpoint, [9, 9], seed=55)
     for layer, matrix in enumerate(run(model, inputs).attentions):
         weight = float(matrix.triu(1).max())
-        expect.equal(weight, 0.0, f"largest weight on the future in attentions[{layer}]", inputs=inputs)
+        expect.equal(
+            weight, 0.0, f"largest weight on the future in attentions[{layer}]", inputs=inputs
+        )
 
 
 @applies_to(head("SequenceClassification", "TokenClassification", "ImageClassification"))
@@ -90,7 +96,9 @@ def test_every_label_has_a_name(checkpoint, model, expect, observe):
     """id2label names exactly the labels 0 to num_labels - 1, as the file does, and label2id inverts it."""
     named = {int(i): label for i, label in model.config.id2label.items()}
     observe("probabilities/id2label", {str(i): n for i, n in named.items()}, group="load")
-    expect.equal(sorted(named), list(range(model.config.num_labels)), "sorted(model.config.id2label)")
+    expect.equal(
+        sorted(named), list(range(model.config.num_labels)), "sorted(model.config.id2label)"
+    )
     expect.equal(model.config.num_labels, label_count(checkpoint), "model.config.num_labels")
     in_file = {int(i): label for i, label in (checkpoint.config.get("id2label") or named).items()}
     expect.equal(named, in_file, "model.config.id2label")
@@ -112,5 +120,11 @@ def test_loss_is_the_mean_negative_log_probability(checkpoint, model, dtype, exp
     wanted = targets[:, 1:] if causal else targets
     chosen = logits.double().log_softmax(-1).gather(-1, wanted[..., None])
     allowed = 8 * eps(dtype) * float(logits.abs().max() + logits.shape[-1] ** 0.5)
-    expect.close(outputs.loss, -chosen.mean(), allowed, "model(**inputs, labels=labels).loss",
-                 inputs=inputs, labels=targets)
+    expect.close(
+        outputs.loss,
+        -chosen.mean(),
+        allowed,
+        "model(**inputs, labels=labels).loss",
+        inputs=inputs,
+        labels=targets,
+    )

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixtures.applicability import applies_to
-from fixtures.texts import PLAIN, TEXTS, sentences, texts
+from fixtures.texts import TEXTS, sentences, texts
 from fixtures.tokenizer_files import encodes, fast, has_pad_token, translates
-from fixtures.tokenizing import MASKS, content, impatient, interrupted, padded, private_tokenizer
+from fixtures.tokenizing import MASKS, impatient, interrupted, padded, private
 
 TRIO = ["a", TEXTS["greeting"], TEXTS["contractions"]]
 
@@ -101,9 +101,9 @@ def test_pad_equals_padding_at_once(checkpoint, tokenizer, expect):
 
 
 @applies_to(encodes & ~has_pad_token)
-def test_padding_needs_a_pad_token(checkpoint, expect):
+def test_padding_needs_a_pad_token(checkpoint, tokenizer, expect):
     """A tokenizer without a padding token pads once it is given one, here its end of sequence."""
-    own = private_tokenizer(checkpoint)
+    own = private(tokenizer)
     own.pad_token = own.eos_token or own.all_special_tokens[0]
     rows = [own(text, **MASKS) for text in TRIO]
     length = max(len(row["input_ids"]) for row in rows)
@@ -169,18 +169,3 @@ def test_threads_with_different_settings_get_their_own(checkpoint, tokenizer, ex
     )
     call = "tokenizer(texts, **mine)['input_ids'], while another thread runs tokenizer(texts, **theirs)"
     expect.equal(got, want, call, texts=TRIO, mine=mine, theirs=theirs)
-
-
-@applies_to(encodes)
-def test_batch_order_does_not_matter(checkpoint, tokenizer, expect):
-    """Reversing a batch reverses its rows."""
-    batch = list(PLAIN)
-    want = tokenizer(batch)["input_ids"][::-1]
-    expect.equal(tokenizer(batch[::-1])["input_ids"], want, "tokenizer(batch)['input_ids']", batch=batch[::-1])
-
-
-@applies_to(encodes)
-def test_content_of_a_batch(checkpoint, tokenizer, expect):
-    """add_special_tokens=False holds for every row of a batch."""
-    got = tokenizer(list(PLAIN), add_special_tokens=False)["input_ids"]
-    expect.equal(got, [content(tokenizer, text) for text in PLAIN], "tokenizer(texts, add_special_tokens=False)['input_ids']", texts=PLAIN)

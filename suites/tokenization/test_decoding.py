@@ -13,9 +13,9 @@ from fixtures.tokenizer_files import (
     cleans_up,
     comes_back,
     comes_back_exactly,
+    decoder_told,
     encodes,
     keeps_spaces,
-    told,
 )
 from fixtures.tokenizing import around, content, ids
 
@@ -64,7 +64,7 @@ def test_single_spaces_come_back(checkpoint, tokenizer, expect):
         expect.true(back == text or not known, back, repr(text), BACK, text=text)
 
 
-@applies_to(told)
+@applies_to(decoder_told)
 def test_decoding_equals_the_files(checkpoint, tokenizer, expect):
     """Ids decode to what the tokenizer that the files tell makes of them, special tokens skipped or not."""
     raw = raw_tokenizer(checkpoint)

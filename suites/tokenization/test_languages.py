@@ -7,15 +7,15 @@ import pytest
 from fixtures.applicability import applies_to
 from fixtures.texts import TEXTS
 from fixtures.tokenizer_files import language_codes, translates, vocabulary
-from fixtures.tokenizing import content, framed, private_tokenizer
+from fixtures.tokenizing import content, framed, private
 
 TEXT = TEXTS["greeting"]
 
 
 @applies_to(translates)
-def test_source_language_frames_the_text(checkpoint, expect):
+def test_source_language_frames_the_text(checkpoint, tokenizer, expect):
     """Setting src_lang puts that language's code where the family has it, for every call after."""
-    own = private_tokenizer(checkpoint)
+    own = private(tokenizer)
     for code in language_codes(checkpoint)[:3]:
         own.src_lang = code
         want = framed(checkpoint, vocabulary(checkpoint)[code], own.eos_token_id, content(own, TEXT))
@@ -23,9 +23,9 @@ def test_source_language_frames_the_text(checkpoint, expect):
 
 
 @applies_to(translates)
-def test_target_text_has_the_target_language(checkpoint, expect):
+def test_target_text_has_the_target_language(checkpoint, tokenizer, expect):
     """text_target is encoded with tgt_lang's code, and the source language is back after it."""
-    own = private_tokenizer(checkpoint)
+    own = private(tokenizer)
     source, target = language_codes(checkpoint)[:2]
     own.src_lang, own.tgt_lang = source, target
     got = own(TEXT, text_target=TEXT)

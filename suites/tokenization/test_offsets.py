@@ -172,7 +172,7 @@ def test_rows_of_a_batch_can_be_taken(checkpoint, tokenizer, expect):
     got = tokenizer(list(PLAIN))
     want = got["input_ids"]
     expect.equal(got[1].ids, want[1], "tokenizer(texts)[1].ids", texts=PLAIN)
-    expect.equal(got[1:3]["input_ids"], want[1:3], "tokenizer(texts)[1:3]['input_ids']", texts=PLAIN)
+    expect.equal([row.ids for row in got[1:3]], want[1:3], "[row.ids for row in tokenizer(texts)[1:3]]", texts=PLAIN)
     expect.equal(len(got.encodings), len(PLAIN), "len(tokenizer(texts).encodings)", texts=PLAIN)
     one = tokenizer(PLAIN[0], return_tensors="pt").to("cpu")
     expect.equal(one["input_ids"], [want[0]], "tokenizer(text, return_tensors='pt').to('cpu')['input_ids']", text=PLAIN[0])

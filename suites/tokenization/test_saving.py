@@ -9,7 +9,7 @@ from fixtures.loading import fresh_tokenizer
 from fixtures.raw_tokenizer import from_json
 from fixtures.texts import HOSTILE, PLAIN, TEXTS
 from fixtures.tokenizer_files import NAMES, chats, encodes, fast
-from fixtures.tokenizing import private_tokenizer, reloaded
+from fixtures.tokenizing import private, reloaded
 
 CORPUS = [*TEXTS.values(), HOSTILE]
 RELOAD = "[tokenizer.save_pretrained(folder), AutoTokenizer.from_pretrained(folder)][-1]"
@@ -53,7 +53,7 @@ def test_saved_settings_are_the_same(checkpoint, tokenizer, expect, tmp_path):
 
 
 @applies_to(encodes)
-def test_settings_given_at_loading_are_saved(checkpoint, expect, tmp_path):
+def test_settings_given_at_loading_are_saved(checkpoint, tokenizer, expect, tmp_path):
     """Sides given to from_pretrained hold, and are saved."""
     sides = {"padding_side": "left", "truncation_side": "left"}
     own = fresh_tokenizer(checkpoint, **sides)
@@ -64,9 +64,9 @@ def test_settings_given_at_loading_are_saved(checkpoint, expect, tmp_path):
 
 
 @applies_to(encodes)
-def test_changes_are_saved(checkpoint, expect, tmp_path):
+def test_changes_are_saved(checkpoint, tokenizer, expect, tmp_path):
     """The maximum length, special and added tokens set after loading are saved."""
-    own = private_tokenizer(checkpoint)
+    own = private(tokenizer)
     own.model_max_length = 123
     own.add_tokens(NEW[1:])
     own.add_tokens(NEW[:1], special_tokens=True)
@@ -92,9 +92,9 @@ def test_saved_file_encodes_alike(checkpoint, tokenizer, expect, tmp_path):
 
 
 @applies_to(fast)
-def test_saving_leaves_no_padding_behind(checkpoint, expect, tmp_path):
+def test_saving_leaves_no_padding_behind(checkpoint, tokenizer, expect, tmp_path):
     """A tokenizer saved after a padded, truncated call neither pads nor truncates when reloaded."""
-    own = private_tokenizer(checkpoint)
+    own = private(tokenizer)
     own.pad_token = own.pad_token or own.all_special_tokens[0]
     want = own(list(PLAIN))["input_ids"]
     own(list(PLAIN), padding=True, truncation=True, max_length=8)

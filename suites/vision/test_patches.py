@@ -11,7 +11,6 @@ from fixtures.images import Source, forms, noise, source
 from fixtures.lazy import torch
 from fixtures.loading import load_processor
 from fixtures.oracle import own_tolerance, run
-from fixtures.shapes import hidden_size
 from fixtures.tolerance import allowed_sum
 
 EXTRA = {"deit": 2}
@@ -110,23 +109,25 @@ def test_interpolating_to_the_own_size_changes_nothing(checkpoint, model, dtype,
 
 
 @applies_to(vision, interpolates)
-def test_larger_images_are_interpolated(checkpoint, model, expect, observe):
-    """A larger image gives more patches when positions are interpolated, each with its own position."""
-    image = random_pixels(checkpoint, rows=1, seed=86)
-    rows, columns, height, width, extra = grid(checkpoint, image)
-    tile = image[..., :height, :width].repeat(1, 1, 2 * rows, 2 * columns)
-    states = run(model, {"pixel_values": tile}, interpolate_pos_encoding=True).hidden_states
-    call = "model(pixel_values=tile, interpolate_pos_encoding=True, output_hidden_states=True)"
-    wanted = [1, extra + 4 * rows * columns, hidden_size(checkpoint)]
-    expect.equal(list(states[-1].shape), wanted, f"{call}.hidden_states[-1].shape", tile=tile)
-    observe("vision/interpolated", states[0], group="numbers", input="one tile, twice the size")
-    distinct = len(torch.unique(states[0][0, extra:], dim=0))
-    expect.equal(
-        distinct,
-        4 * rows * columns,
-        f"len(torch.unique({call}.hidden_states[0][0, {extra}:], dim=0))",
-        tile=tile,
+@pytest.mark.parametrize("taller", [(2, 1), (1, 2), (2, 3)], ids=["tall", "wide", "large"])
+def test_interpolated_positions(checkpoint, model, expect, taller):
+    """Positions for other sizes are the learned ones stretched by cubic interpolation, each its way."""
+    image = random_pixels(checkpoint, rows=1, seed=86) * 0
+    rows, columns, _, _, extra = grid(checkpoint, image)
+    black = image.repeat(1, 1, *taller)
+    own, states = (
+        run(model, {"pixel_values": x}, interpolate_pos_encoding=x is black).hidden_states[0].double().cpu()
+        for x in (image, black)
     )
+    # a black image's embedding is a constant and the position, and a constant stretches to itself
+    learned = own[:, extra:].transpose(1, 2).reshape(1, -1, rows, columns)
+    size = (rows * taller[0], columns * taller[1])
+    stretched = torch.nn.functional.interpolate(learned, size, mode="bicubic", align_corners=False)
+    wanted = torch.cat([own[:, :extra], stretched.flatten(2).transpose(1, 2)], 1)
+    # the kernel's weights sum to one, and at most 2.3 in absolute value, twice
+    allowed = 8 * own_tolerance(checkpoint, {"pixel_values": image})["hidden_states.0"]
+    call = "model(pixel_values=black, interpolate_pos_encoding=True, output_hidden_states=True).hidden_states[0]"
+    expect.close(states, wanted, allowed, call, black=black)
 
 
 @convention

@@ -1,0 +1,61 @@
+"""What is learned from a loss: gradients, and that saving memory does not change them."""
+
+from __future__ import annotations
+
+from fixtures.applicability import any_head, any_model, applies_to, light, referenced
+from fixtures.gradients import judged_gradients, library_gradients
+from fixtures.ids import batch, labels
+from fixtures.lazy import torch
+from fixtures.loading import fresh_model
+from fixtures.stored import fingerprint
+from fixtures.tolerance import allowed
+
+
+@applies_to(any_head, referenced, light)
+def test_gradients_equal_reference(checkpoint, device, dtype, expect):
+    """The gradient of the loss for every weight equals the reference's."""
+    model = fresh_model(checkpoint, dtype=dtype).to(device).requires_grad_(True)
+    inputs = batch(checkpoint, seed=43)
+    inputs |= labels(checkpoint, inputs)
+    exact, limits = judged_gradients(checkpoint, inputs, dtype)
+    marks = {name: fingerprint(p) for name, p in model.named_parameters()}
+    found = library_gradients(model, inputs)
+    shared = {name: mark for name, mark in marks.items() if mark in exact}
+    expect.true(
+        len(shared) > 0,
+        sorted(marks),
+        "parameters with the files' values",
+        "model.named_parameters()",
+    )
+    for name, mark in shared.items():
+        value = found.get(name, torch.zeros(exact[mark].shape))
+        expect.close(
+            value,
+            exact[mark],
+            limits[mark],
+            f"model.get_parameter({name!r}).grad after the loss's backward()",
+            inputs=inputs,
+        )
+
+
+@applies_to(any_model, any_head, light)
+def test_checkpointing_changes_no_gradient(checkpoint, device, dtype, expect):
+    """Gradient checkpointing recomputes what it forgot: loss, dropout and gradients stay the same."""
+    model = fresh_model(checkpoint, dtype=dtype).to(device).requires_grad_(True).train()
+    inputs = batch(checkpoint, seed=44)
+    inputs |= labels(checkpoint, inputs)
+    torch.manual_seed(1)
+    plain = library_gradients(model, inputs)
+    model.gradient_checkpointing_enable()
+    torch.manual_seed(1)
+    frugal = library_gradients(model, inputs)
+    expect.equal(
+        sorted(frugal),
+        sorted(plain),
+        "parameters with a gradient after model.gradient_checkpointing_enable()",
+    )
+    for name, wanted in plain.items():
+        limit = allowed(wanted.double(), wanted, dtype)
+        expect.close(
+            frugal[name], wanted, limit, f"model.get_parameter({name!r}).grad", inputs=inputs
+        )

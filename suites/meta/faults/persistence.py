@@ -1,0 +1,386 @@
+"""Faults of saving and loading: weights, names, ties, dtypes, configuration, broken and hostile files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from suites.meta.edits import edit
+from suites.meta.faults import Fault
+
+MODEL = "modeling_utils:PreTrainedModel."
+LOADING = "core_model_loading:"
+CONFIG = "configuration_utils:PreTrainedConfig."
+FROM_PRETRAINED = MODEL + "from_pretrained.__func__"
+SAVING = MODEL + "save_pretrained"
+STATE = "state_dict = model_to_save.state_dict()"
+ARRIVAL = "    return loading_info"
+UNUSED = 'return_unused_kwargs = kwargs.pop("return_unused_kwargs", False)'
+
+
+def before_use(code: str) -> Callable[[pytest.MonkeyPatch], None]:
+    """Code that runs when a model is loaded, and before anybody has it."""
+    return edit(FROM_PRETRAINED, ("    model.eval()", f"    {code}\n    model.eval()"))
+
+
+def without(condition: str) -> Callable[[pytest.MonkeyPatch], None]:
+    """Fields of config.json, k and v, that do not arrive."""
+    kept = f"config_dict = {{k: v for k, v in config_dict.items() if not ({condition})}}"
+    return edit(CONFIG + "from_dict.__func__", (UNUSED, f"{UNUSED}\n    {kept}"))
+
+
+FAULTS = [
+    Fault(
+        "loading-through-half-precision",
+        "Weights pass through bfloat16 on their way into memory.",
+        edit(
+            LOADING + "_materialize_copy",
+            (
+                "tensor = tensor[...]",
+                "tensor = tensor[...]; tensor = tensor.bfloat16().to(tensor.dtype) if tensor.is_floating_point() else tensor",
+            ),
+        ),
+        (
+            "test_weights_in_memory_equal_the_files",
+            "test_every_weight_of_the_files_is_in_memory",
+            "test_every_parameter_comes_from_the_files",
+            "test_saved_weights_equal_the_files",
+            "test_no_weight_is_lost_in_saving",
+        ),
+        "bert-random",
+    ),
+    Fault(
+        "biases-are-not-loaded",
+        "A bias of the files is left out, and newly initialised instead.",
+        edit(
+            LOADING + "set_param_for_module",
+            (
+                "    ref = getattr(module_obj, param_name)",
+                "    if param_name == 'bias' and 'dense' in target_name: return\n    ref = getattr(module_obj, param_name)",
+            ),
+        ),
+        (
+            "test_nothing_is_missing_or_unexpected",
+            "test_every_parameter_comes_from_the_files",
+            "test_reloading_is_complete",
+        ),
+        "bert-random",
+    ),
+    Fault(
+        "saving-rounds",
+        "Saving writes weights with fewer digits than they have.",
+        edit(
+            SAVING,
+            (
+                STATE,
+                "state_dict = {k: v.half().to(v.dtype) if v.is_floating_point() else v for k, v in model_to_save.state_dict().items()}",
+            ),
+        ),
+        (
+            "test_saved_weights_equal_the_files",
+            "test_reloaded_state_equals_the_saved_state",
+            "test_reloaded_outputs_are_equal",
+        ),
+        "gpt2-random",
+    ),
+    Fault(
+        "saving-drops-a-prefix",
+        "Saving writes names without the first module's.",
+        edit(
+            SAVING,
+            (STATE, "state_dict = {'net.' + k: v for k, v in model_to_save.state_dict().items()}"),
+        ),
+        ("test_saved_names_are_the_stored_names", "test_reloading_is_complete"),
+        "gpt2-random",
+    ),
+    Fault(
+        "saving-writes-the-class-late",
+        "config.json is saved without the architecture's name.",
+        edit(SAVING, ('[model_to_save.__class__.__name__.removeprefix("FSDP")]', "None")),
+        ("test_saved_configuration_keeps_every_field",),
+        "bert-sentiment",
+    ),
+    Fault(
+        "left-in-training-mode",
+        "from_pretrained forgets to switch dropout off.",
+        edit(FROM_PRETRAINED, ("model.eval()", "model.train()")),
+        ("test_loaded_in_eval_mode",),
+        "bert-random",
+    ),
+    Fault(
+        "never-tied",
+        "Weights that belong together are not tied after loading.",
+        edit(MODEL + "tie_weights", ("tied_keys = list(tied_keys.items())", "tied_keys = []")),
+        (
+            "test_tied_embeddings_are_one_matrix",
+            "test_every_parameter_comes_from_the_files",
+            "test_changing_tied_embeddings_changes_both",
+        ),
+        "gpt2-counting",
+    ),
+    Fault(
+        "tied-although-untied",
+        "The output embedding of a model that keeps one of its own is tied to the input's.",
+        before_use(
+            "if model.get_output_embeddings() is not None: model.get_output_embeddings().weight = model.get_input_embeddings().weight"
+        ),
+        ("test_untied_embeddings_are_two_matrices", "test_every_weight_of_the_files_is_in_memory"),
+        "llama-bytes",
+    ),
+    Fault(
+        "tying-is-not-saved",
+        "The saved configuration forgets whether the embeddings are tied.",
+        edit(
+            CONFIG + "to_diff_dict",
+            (
+                "return serializable_config_dict",
+                "serializable_config_dict.pop('tie_word_embeddings', None); return serializable_config_dict",
+            ),
+        ),
+        ("test_tying_survives_saving",),
+        "llama-chat",
+    ),
+    Fault(
+        "dtype-ignored",
+        "The dtype asked for is ignored: float32 always.",
+        edit(
+            "modeling_utils:_get_dtype",
+            (
+                "is_sharded = sharded_metadata is not None",
+                "is_sharded = sharded_metadata is not None; dtype = torch.float32",
+            ),
+        ),
+        (
+            "test_dtype_is_honoured",
+            "test_auto_dtype_is_the_written_one",
+            "test_dtype_survives_saving",
+        ),
+        "llama-bytes",
+    ),
+    Fault(
+        "double-by-default",
+        "Without a dtype, models come in float64.",
+        edit(
+            "modeling_utils:_get_dtype",
+            (
+                "is_sharded = sharded_metadata is not None",
+                "is_sharded = sharded_metadata is not None; dtype = torch.float64 if dtype in (None, 'auto') else dtype",
+            ),
+        ),
+        ("test_default_dtype",),
+        "bert-masked",
+    ),
+    Fault(
+        "default-dtype-leaks",
+        "Loading in half precision leaves torch in half precision.",
+        before_use("torch.set_default_dtype(model.dtype)"),
+        ("test_half_leaves_the_default_alone",),
+        "bert-masked",
+    ),
+    Fault(
+        "configuration-loses-numbers",
+        "Loading a configuration drops its floating-point fields.",
+        without("isinstance(v, float)"),
+        ("test_configuration_keeps_every_field", "test_saved_configuration_keeps_every_field"),
+        "bert-random",
+    ),
+    Fault(
+        "rope-base-lost",
+        "The base of rotary positions is taken from the class, not from the files.",
+        without("k == 'rope_theta'"),
+        ("test_configuration_keeps_rope_settings",),
+        "mistral-random",
+    ),
+    Fault(
+        "labels-lost",
+        "id2label of the files is forgotten for LABEL_0 and so on.",
+        without("k in ('id2label', 'label2id')"),
+        ("test_labels_keep_their_names", "test_sentences_get_their_labels"),
+        "bert-sentiment",
+    ),
+    Fault(
+        "saving-drops-fields",
+        "Saving a configuration leaves out whole numbers.",
+        edit(
+            CONFIG + "to_diff_dict",
+            (
+                "return serializable_config_dict",
+                "return {k: v for k, v in serializable_config_dict.items() if type(v) is not float}",
+            ),
+        ),
+        ("test_reloaded_configuration_is_the_same", "test_saved_configuration_keeps_every_field"),
+        "bert-random",
+    ),
+    Fault(
+        "generation-file-ignored",
+        "generation_config.json is not read.",
+        edit(
+            "generation.configuration_utils:GenerationConfig.from_dict.__func__",
+            ("config = cls(**{**config_dict, **kwargs})", "config = cls()"),
+        ),
+        ("test_generation_settings_are_read",),
+        "mbart-transliterate",
+    ),
+    Fault(
+        "generation-not-saved",
+        "Generation settings are not saved with the model.",
+        edit(
+            "generation.configuration_utils:GenerationConfig.to_diff_dict",
+            ("return serializable_config_dict", "return {'transformers_version': '0'}"),
+        ),
+        ("test_reloaded_generation_settings_are_the_same",),
+        "mbart-transliterate",
+    ),
+    Fault(
+        "missing-weights-unreported",
+        "A weight that is not in the files is initialised in silence.",
+        edit(
+            MODEL + "_finalize_model_loading",
+            (ARRIVAL, "    loading_info.missing_keys = set()\n    return loading_info"),
+        ),
+        ("test_a_missing_weight_is_reported",),
+        "bert-masked",
+    ),
+    Fault(
+        "unexpected-weights-unreported",
+        "A weight the model has no place for is ignored in silence.",
+        edit(
+            MODEL + "_finalize_model_loading",
+            (ARRIVAL, "    loading_info.unexpected_keys = set()\n    return loading_info"),
+        ),
+        ("test_an_unexpected_weight_is_reported",),
+        "bert-masked",
+    ),
+    Fault(
+        "wrong-shapes-accepted",
+        "Weights of another shape are replaced by new ones instead of being refused.",
+        edit(
+            FROM_PRETRAINED,
+            ("ignore_mismatched_sizes=ignore_mismatched_sizes", "ignore_mismatched_sizes=True"),
+        ),
+        ("test_a_weight_of_another_shape_is_refused",),
+        "bert-masked",
+    ),
+    Fault(
+        "index-names-the-wrong-file",
+        "The index of a sharded model lists every weight in the first file.",
+        edit(
+            SAVING,
+            (
+                '"weight_map": weight_map',
+                '"weight_map": dict.fromkeys(weight_map, min(weight_map.values()))',
+            ),
+        ),
+        ("test_sharded_weights_are_the_same",),
+        "bert-masked",
+    ),
+    Fault(
+        "base-prefix-forgotten",
+        "A base model's weights are not recognised by a model with a head.",
+        edit(
+            LOADING + "rename_source_key",
+            (
+                'elif meta_state_dict.get(f"{base_model_prefix}.{renamed_key}") is not None:',
+                "elif False:",
+            ),
+        ),
+        ("test_base_weights_load_into_a_head",),
+        "bert-masked",
+    ),
+    Fault(
+        "remote-code-trusted",
+        "Code beside config.json is trusted unless one forbids it.",
+        edit(
+            "dynamic_module_utils:resolve_trust_remote_code",
+            (
+                "        if has_local_code:\n            trust_remote_code = False",
+                "        if has_local_code:\n            trust_remote_code = True",
+            ),
+        ),
+        ("test_code_in_a_directory_is_not_run",),
+        "bert-masked",
+    ),
+    Fault(
+        "pickles-trusted",
+        "A pickle is loaded with everything it asks for.",
+        edit(
+            "modeling_utils:load_state_dict",
+            ("weights_only=weights_only, **extra_args", "weights_only=False"),
+        ),
+        ("test_pickled_weights_are_not_run",),
+        "bert-masked",
+    ),
+    Fault(
+        "saving-moves-the-model",
+        "Saving shifts the model's own weights a little.",
+        edit(
+            SAVING,
+            (
+                STATE,
+                "[p.data.mul_(1.001) for p in model_to_save.parameters()]\n        state_dict = model_to_save.state_dict()",
+            ),
+        ),
+        ("test_saving_changes_nothing",),
+        "bert-masked",
+    ),
+    Fault(
+        "models-share-their-weights",
+        "A second load hands out the first one's tensors.",
+        before_use(
+            "cls.kept = getattr(cls, 'kept', None) or {}\n        [setattr(p, 'data', cls.kept.setdefault((str(p.dtype), n), p.data)) for n, p in model.named_parameters()]"
+        ),
+        ("test_loading_leaves_the_files_alone",),
+        "bert-masked",
+    ),
+    Fault(
+        "loading-is-noisy",
+        "Every load adds a little noise to the weights.",
+        before_use("[p.data.add_(1e-6 * torch.randn_like(p)) for p in model.parameters()]"),
+        (
+            "test_loading_is_repeatable",
+            "test_weights_in_memory_equal_the_files",
+            "test_reloaded_state_equals_the_saved_state",
+        ),
+        "bert-masked",
+    ),
+    Fault(
+        "half-a-model-stays-empty",
+        "Layer norms are never read: they hold no numbers.",
+        before_use(
+            "[p.data.fill_(float('nan')) for n, p in model.named_parameters() if 'LayerNorm' in n]"
+        ),
+        ("test_loaded_weights_are_real", "test_weights_in_memory_equal_the_files"),
+        "bert-masked",
+    ),
+    Fault(
+        "resizing-shifts-rows",
+        "Resized embeddings keep the old rows one place further.",
+        edit(
+            MODEL + "_get_resized_embeddings",
+            (
+                "    new_embeddings.weight.data[:n, :] = old_embeddings.weight.data[:n, :]",
+                "    new_embeddings.weight.data[:n, :] = old_embeddings.weight.data[:n, :].roll(1, 0)",
+            ),
+            (
+                "    new_embeddings.weight.data[:n, :] = old_embeddings.weight.data[:n, :]\n\n",
+                "    new_embeddings.weight.data[:n, :] = old_embeddings.weight.data[:n, :].roll(1, 0)\n\n",
+            ),
+        ),
+        ("test_resizing_keeps_old_rows",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "subfolder-ignored",
+        "A subfolder is not looked into for weights.",
+        edit(
+            FROM_PRETRAINED,
+            (
+                'subfolder = kwargs.pop("subfolder", "")',
+                'subfolder = kwargs.pop("subfolder", "") and ""',
+            ),
+        ),
+        ("test_a_path_may_be_text_or_a_subfolder",),
+        "bert-masked",
+    ),
+]

@@ -1,0 +1,163 @@
+"""The same input handed over in another way gives the same outputs."""
+
+from __future__ import annotations
+
+from fixtures.agreement import agree_with_itself, agree_with_reference, final_states
+from fixtures.applicability import (
+    applies_to,
+    decoder,
+    encoder,
+    head,
+    model_type,
+    referenced,
+    seq2seq,
+    token_stack,
+)
+from fixtures.ids import batch, labels, ordinary_ids, pad_id, shifted
+from fixtures.lazy import torch
+from fixtures.loading import kept_logits
+from fixtures.oracle import own_tolerance, run
+
+
+@applies_to(token_stack)
+def test_embeddings_equal_ids(checkpoint, model, dtype, expect):
+    """Embeddings that the caller looks up give what the ids themselves give."""
+    inputs = batch(checkpoint, [12, 12], seed=61)
+    embedded = {name: value for name, value in inputs.items() if name != "input_ids"}
+    embedded["inputs_embeds"] = model.get_input_embeddings()(inputs["input_ids"].to(model.device))
+    call = "model(inputs_embeds=model.get_input_embeddings()(inputs.pop('input_ids')), **inputs)"
+    agree_with_itself(expect, run(model, embedded), run(model, inputs), inputs, call, dtype)
+
+
+@applies_to(seq2seq)
+def test_decoder_embeddings_equal_ids(checkpoint, model, dtype, expect):
+    """Embeddings given to the decoder give what the ids themselves give."""
+    inputs = batch(checkpoint, [12, 12], seed=61)
+    embedded = {name: value for name, value in inputs.items() if name != "decoder_input_ids"}
+    ids = inputs["decoder_input_ids"].to(model.device)
+    embedded["decoder_inputs_embeds"] = model.get_input_embeddings()(ids)
+    call = "model(decoder_inputs_embeds=model.get_input_embeddings()(inputs.pop('decoder_input_ids')), **inputs)"
+    agree_with_itself(expect, run(model, embedded), run(model, inputs), inputs, call, dtype)
+
+
+@applies_to(decoder)
+def test_default_positions_count_from_zero(checkpoint, model, dtype, expect):
+    """Without position ids a decoder counts its tokens from zero, with or without a mask."""
+    inputs = batch(checkpoint, [12, 12], seed=62)
+    stated = run(model, inputs)
+    for left_out in (["position_ids"], ["attention_mask"], ["position_ids", "attention_mask"]):
+        given = {name: value for name, value in inputs.items() if name not in left_out}
+        agree_with_itself(
+            expect, run(model, given), stated, inputs, f"model(**inputs) without {left_out}", dtype
+        )
+
+
+@applies_to(encoder, model_type("bert", "roberta", "distilbert"), referenced)
+def test_given_positions_equal_reference(checkpoint, model, dtype, expect):
+    """An encoder told other positions gives what the reference says for them."""
+    inputs = batch(checkpoint, [9, 9], seed=63)
+    first = pad_id(checkpoint) + 1 if checkpoint.model_type == "roberta" else 0
+    inputs["position_ids"] = torch.arange(first, first + 9).flip(0).expand(2, -1)
+    agree_with_reference(expect, run(model, inputs), inputs, dtype, "model(**inputs)")
+
+
+@applies_to(decoder, model_type("llama", "mistral"))
+def test_prepared_mask_equals_mask(checkpoint, model, dtype, expect):
+    """A mask prepared by the caller, rows x 1 x queries x keys, replaces the one made from zeros and ones."""
+    inputs = batch(checkpoint, [5, 4], seed=64)  # within any window
+    length = inputs["input_ids"].shape[1]
+    visible = (
+        torch.ones(length, length).tril().bool() & inputs["attention_mask"][:, None, None].bool()
+    )
+    blocked = torch.zeros(visible.shape, dtype=model.dtype).masked_fill(
+        ~visible, torch.finfo(model.dtype).min
+    )
+    prepared = run(model, dict(inputs, attention_mask=blocked))
+    agree_with_itself(
+        expect, prepared, run(model, inputs), inputs, "model(**inputs) with a prepared mask", dtype
+    )
+
+
+@applies_to(decoder, head("CausalLM"))
+def test_kept_logits_are_the_last(checkpoint, model, dtype, expect):
+    """logits_to_keep=3 computes the logits of the last three positions, and of no other."""
+    inputs = batch(checkpoint, [12, 12], seed=65)
+    whole = run(model, inputs).logits
+    few = run(model, inputs, **kept_logits(model, 3)).logits
+    size = 3 if kept_logits(model, 3) else 12
+    expect.equal(
+        few.shape[1], size, "model(**inputs, logits_to_keep=3).logits.shape[1]", inputs=inputs
+    )
+    allowed = own_tolerance(checkpoint, inputs, dtype)["logits"]
+    expect.close(
+        few[:, -3:],
+        whole[:, -3:],
+        allowed,
+        "model(**inputs, logits_to_keep=3).logits",
+        inputs=inputs,
+    )
+
+
+@applies_to(seq2seq)
+def test_labels_make_the_decoder_inputs(checkpoint, model, dtype, expect):
+    """Given labels alone, an encoder-decoder reads them one place to the right, behind its start token."""
+    inputs = batch(checkpoint, seed=66)
+    inputs |= labels(checkpoint, inputs)
+    alone = {name: value for name, value in inputs.items() if name != "decoder_input_ids"}
+    inputs["decoder_input_ids"] = shifted(checkpoint, inputs["labels"])
+    outputs = run(model, alone)
+    agree_with_itself(
+        expect,
+        outputs,
+        run(model, inputs),
+        inputs,
+        "model(**inputs) without decoder_input_ids",
+        dtype,
+    )
+    made = model.prepare_decoder_input_ids_from_labels(alone["labels"])
+    expect.equal(
+        made,
+        inputs["decoder_input_ids"],
+        "model.prepare_decoder_input_ids_from_labels(labels)",
+        labels=alone["labels"],
+    )
+
+
+@applies_to(seq2seq)
+def test_decoder_mask_hides_a_token(checkpoint, model, dtype, expect):
+    """What stands behind a zero of the decoder's mask changes nothing at the positions after it."""
+    inputs = batch(checkpoint, [12, 12], seed=67)
+    mask = torch.ones_like(inputs["decoder_input_ids"])
+    mask[:, 3] = 0
+    other = inputs["decoder_input_ids"].clone()
+    other[:, 3] = next(i for i in ordinary_ids(checkpoint) if i not in other[:, 3].tolist())
+    hidden, shown = ({"decoder_attention_mask": mask}, {})
+    allowed = own_tolerance(checkpoint, inputs, dtype)
+    for extra, seen in ((hidden, False), (shown, True)):
+        name, states = final_states(run(model, inputs | extra))
+        _, others = final_states(run(model, inputs | extra | {"decoder_input_ids": other}))
+        change = float((others - states)[:, 4:].abs().max())
+        wanted = "more than" if seen else "at most"
+        expect.true(
+            (change > allowed[name]) is seen,
+            change,
+            f"{wanted} {allowed[name]:.3g}",
+            f"change of {name} after token 3 when it changes",
+            inputs=inputs | extra,
+        )
+
+
+@applies_to(decoder, head("CausalLM"), model_type("llama", "mistral"))
+def test_loss_is_divided_by_the_count_given(checkpoint, model, dtype, expect):
+    """num_items_in_batch replaces the number of targets that the sum of losses is divided by."""
+    inputs = batch(checkpoint, [9, 9], seed=68)
+    inputs["labels"] = inputs["input_ids"]
+    mean, shared = run(model, inputs).loss, run(model, inputs, num_items_in_batch=64).loss
+    allowed = 4 * own_tolerance(checkpoint, batch(checkpoint, [9, 9], seed=68), dtype)["logits"]
+    expect.close(
+        shared,
+        mean * 16 / 64,
+        allowed,
+        "model(**inputs, num_items_in_batch=64).loss",
+        inputs=inputs,
+    )
