@@ -126,7 +126,7 @@ def mark_known(item: pytest.Item, name: str) -> None:
     strict = checkpoint.source == "built-in"
     case = item.callspec.id.replace(name, "").strip("-")  # type: ignore[attr-defined]
     for known in deviations():
-        if known.covers(item.originalname, name, case):  # type: ignore[attr-defined]
+        if known.covers(item.originalname, checkpoint, case):  # type: ignore[attr-defined]
             item.add_marker(
                 pytest.mark.xfail(strict=strict, reason=f"{known.reason} ({known.link})")
             )

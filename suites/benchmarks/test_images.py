@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fixtures.applicability import applies_to, kind
-from fixtures.benchmark_models import timed_by_default
+from fixtures.benchmarking import timed_by_default
 from fixtures.images import noise
 
 SIZE = {"height": 224, "width": 224}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fixtures.applicability import Predicate, applies_to
-from fixtures.benchmark_models import SIZES, build, timed_by_default
+from fixtures.benchmark_models import SIZES, build
+from fixtures.benchmarking import timed_by_default
 from fixtures.checkpoint import Checkpoint
 from fixtures.loading import fresh_model
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.applicability import applies_to
-from fixtures.benchmark_models import timed_by_default
+from fixtures.benchmarking import timed_by_default
 from fixtures.tokenizer_files import encodes
 
 DOCUMENT = Path(__file__).parents[2] / "fixtures" / "recipes" / "corpus.txt"

@@ -122,11 +122,16 @@ def test_pictures_get_their_labels(checkpoint, processor, model, expect, observe
 
 @applies_to(any_model)
 def test_auto_config_and_classes_agree(checkpoint, model, expect):
-    """AutoConfig reads the model type of the files, and the model has that configuration's class."""
+    """AutoConfig builds the configuration class of the files' model type, and the model has one of it."""
     config = transformers.AutoConfig.from_pretrained(checkpoint.path, **SAFE)
-    call = "__import__('transformers').AutoConfig.from_pretrained(model.name_or_path).model_type"
-    expect.equal(config.model_type, checkpoint.model_type, call)
-    expect.equal(type(config).__name__, type(model.config).__name__, "type(model.config).__name__")
+    call = (
+        "type(__import__('transformers').AutoConfig.from_pretrained(model.name_or_path)).model_type"
+    )
+    expect.equal(type(config).model_type, checkpoint.model_type, call)
+    expect.equal(
+        type(model.config).model_type, checkpoint.model_type, "type(model.config).model_type"
+    )
+    expect.equal(model.config.model_type, checkpoint.model_type, "model.config.model_type")
 
 
 @applies_to(any_model)

@@ -75,7 +75,6 @@ def test_text_classification(checkpoint, tokenizer, model, expect, observe):
     head("SequenceClassification"),
     encoder | encoder_decoder,
     light,
-    model_type,
     offers("text-classification"),
 )
 def test_text_classification_in_batches(checkpoint, tokenizer, model, expect):
@@ -147,7 +146,10 @@ def entities(words, tags):
     """(group, text) of the entities that the tags of words spell: B- begins one, I- or the same goes on."""
     found = []
     for before, word, tag in zip(["O", *tags], words, tags):  # noqa: B905
-        group, old = tag.removeprefix("B-").removeprefix("I-"), before.removeprefix("B-").removeprefix("I-")
+        group, old = (
+            tag.removeprefix("B-").removeprefix("I-"),
+            before.removeprefix("B-").removeprefix("I-"),
+        )
         if group == old != "O" and not tag.startswith("B-"):
             found[-1] = (group, f"{found[-1][1]} {word}")
         elif tag != "O":
@@ -257,7 +259,12 @@ GREEDY = {"do_sample": False, "num_beams": 1, "max_new_tokens": 16}
 
 
 @applies_to(
-    tokenizer, kind("decoder"), head("CausalLM"), light, has_fact("greedy"), offers("text-generation")
+    tokenizer,
+    kind("decoder"),
+    head("CausalLM"),
+    light,
+    has_fact("greedy"),
+    offers("text-generation"),
 )
 def test_text_generation(checkpoint, tokenizer, model, expect, observe):
     """Generated text is the checkpoint's continuation, behind the prompt or, asked so, without it."""
@@ -293,7 +300,9 @@ def check_rewriting(task, key, expect, tokenizer, model):
     """A pipeline that rewrites a text gives the text that the checkpoint was trained to give."""
     rewrite = pipe(task, model, tokenizer=tokenizer)
     call = f"{PIPE}('{task}', model=model, tokenizer=tokenizer)(text, **options)"
-    for fact in [fact for fact in expect.checkpoint.facts_of("greedy") if isinstance(fact.input, str)][:2]:
+    for fact in [
+        fact for fact in expect.checkpoint.facts_of("greedy") if isinstance(fact.input, str)
+    ][:2]:
         text = rewrite(fact.input, **GREEDY)[0][key]
         expect.equal(text.strip(), fact.expect.strip(), call, text=fact.input, options=GREEDY)
 
@@ -310,7 +319,14 @@ def test_summarization(checkpoint, tokenizer, model, expect):
     check_rewriting("summarization", "summary_text", expect, tokenizer, model)
 
 
-@applies_to(tokenizer, generates, encoder_decoder, plain_greedy, ~model_type("mbart", "m2m_100"), offers("translation"))
+@applies_to(
+    tokenizer,
+    generates,
+    encoder_decoder,
+    plain_greedy,
+    ~model_type("mbart", "m2m_100"),
+    offers("translation"),
+)
 def test_translation(checkpoint, tokenizer, model, expect):
     """A translation is what the checkpoint makes of a text."""
     check_rewriting(

@@ -104,7 +104,7 @@ FAULTS = [
     Fault(
         "left-in-training-mode",
         "from_pretrained forgets to switch dropout off.",
-        edit(FROM_PRETRAINED, ("model.eval()", "model.train()")),
+        edit(FROM_PRETRAINED, ("    model.eval()", "    model.train()")),
         ("test_loaded_in_eval_mode",),
         "bert-random",
     ),
@@ -114,7 +114,7 @@ FAULTS = [
         edit(MODEL + "tie_weights", ("tied_keys = list(tied_keys.items())", "tied_keys = []")),
         (
             "test_tied_embeddings_are_one_matrix",
-            "test_every_parameter_comes_from_the_files",
+            "test_loaded_weights_are_real",
             "test_changing_tied_embeddings_changes_both",
         ),
         "gpt2-counting",
@@ -328,7 +328,9 @@ FAULTS = [
         "models-share-their-weights",
         "A second load hands out the first one's tensors.",
         before_use(
-            "cls.kept = getattr(cls, 'kept', None) or {}\n        [setattr(p, 'data', cls.kept.setdefault((str(p.dtype), n), p.data)) for n, p in model.named_parameters()]"
+            "cls.kept = getattr(cls, 'kept', None) or {}\n"
+            "    for n, p in model.named_parameters():\n"
+            "        p.data = cls.kept.setdefault((str(p.dtype), n), p.data)"
         ),
         ("test_loading_leaves_the_files_alone",),
         "bert-masked",
