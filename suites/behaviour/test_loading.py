@@ -64,8 +64,11 @@ def test_tokenizer_facts(checkpoint, observe):
         group="load",
     )
     for part in ("normalizer", "pre_tokenizer", "decoder", "post_processor"):
-        pipeline = lambda part=part: str(getattr(loaded.backend_tokenizer, part))[:400]
-        observe.attempt(f"load/tokenizer/{part}", pipeline, group="load")
+        observe.attempt(
+            f"load/tokenizer/{part}",
+            lambda part=part: str(getattr(loaded.backend_tokenizer, part))[:400],
+            group="load",
+        )
     observe.attempt(
         "load/tokenizer/fingerprint", lambda: loaded(HOSTILE)["input_ids"], group="load"
     )
@@ -74,8 +77,11 @@ def test_tokenizer_facts(checkpoint, observe):
         lambda: {str(i): repr(t) for i, t in sorted(loaded.added_tokens_decoder.items())},
         group="load",
     )
-    slow = lambda: type(fresh_tokenizer(checkpoint, use_fast=False)).__name__
-    observe.attempt("load/tokenizer/class with use_fast=False", slow, group="load")
+    observe.attempt(
+        "load/tokenizer/class with use_fast=False",
+        lambda: type(fresh_tokenizer(checkpoint, use_fast=False)).__name__,
+        group="load",
+    )
 
 
 @applies_to(any_model)

@@ -14,7 +14,6 @@ passes = Predicate("forward pass", lambda c: bool(c.kind) and "weights" in c.tra
 
 
 @applies_to(owed & passes)
-
 def test_forwards_do_not_grow(checkpoint):
     """After a warm-up, 100 forward passes leave the process no larger."""
     call = forward(Point(checkpoint, length=8))

@@ -25,6 +25,7 @@ SETTINGS = {
     "no-repeated-pairs": {"no_repeat_ngram_size": 2},
     "min-new-tokens": {"min_new_tokens": 4},
     "without-cache": {"use_cache": False},
+    "encoder-repetition-penalty": {"encoder_repetition_penalty": 1.7},
 }
 
 
@@ -35,7 +36,7 @@ def same_as_textbook(checkpoint, model, dtype, expect, prompt, **settings):
     out = generate(model, checkpoint, [prompt], **settings)
     value, start = out.sequences[0].tolist(), start_of(checkpoint, prompt)
     chosen = rules(checkpoint, **settings)
-    processors = processors_of(chosen, len(start))
+    processors = processors_of(chosen | {"encoder_input_ids": prompt}, len(start))
     logits = next_logits(model, checkpoint, prompt)
     ends = [] if chosen["eos_token_id"] is None else [chosen["eos_token_id"]]
     wanted = greedy(logits, start, NEW, ends, processors)
@@ -77,6 +78,44 @@ def test_forbidden_and_forced_tokens(checkpoint, model, dtype, expect):
     same_as_textbook(checkpoint, model, dtype, expect, prompt, bad_words_ids=[[banned]])
     forced = ordinary_ids(checkpoint)[3]
     same_as_textbook(checkpoint, model, dtype, expect, prompt, forced_eos_token_id=forced)
+
+
+@applies_to(generates, text_model, light)
+def test_suppressed_and_biased_tokens(checkpoint, model, dtype, expect):
+    """A suppressed token never comes, or not at first; a biased sequence comes more or less often."""
+    prompt = prompts(checkpoint, 1)[0]
+    start = len(start_of(checkpoint, prompt))
+    free = generate(model, checkpoint, [prompt], eos_token_id=None).sequences[0].tolist()
+    first, second = free[start : start + 2]
+    other = next(i for i in ordinary_ids(checkpoint) if i not in free)
+    for settings in (
+        {"suppress_tokens": [first, second]},
+        {"begin_suppress_tokens": [first]},
+        {"bad_words_ids": [[first, second], [other]]},
+        {"sequence_bias": [[[first, second], -1e4], [[other], 0.5]]},
+        {"sequence_bias": [[[first, other], 1e4]]},
+    ):
+        same_as_textbook(checkpoint, model, dtype, expect, prompt, eos_token_id=None, **settings)
+
+
+@applies_to(generates, text_model, light)
+@pytest.mark.parametrize("setting", ["min_length", "min_new_tokens"])
+def test_no_end_before_the_minimum(checkpoint, model, dtype, expect, setting):
+    """The end token cannot come before the least number of tokens, and can come right after."""
+    prompt = prompts(checkpoint, 1)[0]
+    start = len(start_of(checkpoint, prompt))
+    free = generate(model, checkpoint, [prompt], eos_token_id=None).sequences[0].tolist()
+    for least in (2, 3):  # the end token would come as the third new token
+        count = least + start if setting == "min_length" else least
+        same_as_textbook(
+            checkpoint,
+            model,
+            dtype,
+            expect,
+            prompt,
+            eos_token_id=free[start + 2],
+            **{setting: count},
+        )
 
 
 @applies_to(seq2seq, light)

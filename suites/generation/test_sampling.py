@@ -15,6 +15,11 @@ SETTINGS = {
     "top-k": {"top_k": 4},
     "top-p": {"top_p": 0.8, "top_k": 0},
     "min-p": {"min_p": 0.1, "top_k": 0},
+    "typical-p": {"typical_p": 0.6, "top_k": 0},
+    "epsilon-cutoff": {"epsilon_cutoff": 0.02, "top_k": 0},
+    "eta-cutoff": {"eta_cutoff": 0.1, "top_k": 0},
+    "decay": {"exponential_decay_length_penalty": (1, 2.0), "top_k": 0},
+    "renormalised": {"top_k": 5, "renormalize_logits": True},
     "all": {"temperature": 1.4, "top_k": 20, "top_p": 0.9, "repetition_penalty": 1.3},
 }
 ROWS = 2000

@@ -18,13 +18,17 @@ def generated(checkpoint, tokenizer, model, fact, new_tokens):
     inputs = tokenizer(text, return_tensors="pt").to(model.device)
     inputs.pop("token_type_ids", None)
     with torch.no_grad():
-        ids = model.generate(**inputs, do_sample=False, num_beams=1, max_new_tokens=new_tokens, **extra)[0]
+        ids = model.generate(
+            **inputs, do_sample=False, num_beams=1, max_new_tokens=new_tokens, **extra
+        )[0]
     if checkpoint.kind == "decoder":
         ids = ids[inputs["input_ids"].shape[1] :]
     return tokenizer.decode(ids, skip_special_tokens=True)
 
 
-CALL = "tokenizer.decode(model.generate(**tokenizer(text, return_tensors='pt'), do_sample=False)[0])"
+CALL = (
+    "tokenizer.decode(model.generate(**tokenizer(text, return_tensors='pt'), do_sample=False)[0])"
+)
 
 
 @applies_to(generates, tokenizer, has_fact("greedy"))

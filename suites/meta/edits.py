@@ -1,8 +1,8 @@
 """Plant a fault the way a human ships one: a few characters changed in the library's source."""
 
 from __future__ import annotations
-
 import __future__
+
 import ast
 import inspect
 import textwrap
@@ -65,7 +65,9 @@ def compiled(function: FunctionType, source: str) -> CodeType:
         outer = ast.FunctionDef("outer", arguments, [body], [], None, None)
         tree = ast.fix_missing_locations(ast.Module([outer], []))
     lazy = function.__code__.co_flags & __future__.annotations.compiler_flag
-    code = compile(tree, f"<fault in {function.__qualname__}>", "exec", flags=lazy, dont_inherit=True)
+    code = compile(
+        tree, f"<fault in {function.__qualname__}>", "exec", flags=lazy, dont_inherit=True
+    )
     return nested(code, function.__name__)
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import ast
 import contextlib
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from typing import Protocol
 
 import pytest
 
 from fixtures import loading, oracle, plugin
 from suites.meta import faults
 from suites.meta.faults import Fault
-
 
 SUITES = Path(__file__).parent.parent
 ON_REQUEST = ("behaviour", "benchmarks", "meta")
@@ -41,10 +41,18 @@ def all_faults() -> list[Fault]:
     return [fault for name in names for fault in import_module(f"{faults.__name__}.{name}").FAULTS]
 
 
+class Change(Protocol):
+    """A fault, or a harmless variation: something that can be done to the installed library."""
+
+    @property
+    def apply(self) -> Callable[[pytest.MonkeyPatch], None]:
+        """Do it; undoing the patch undoes it."""
+
+
 class Outcomes:
     """A pytest plugin: plants the fault before the first check, keeps each check's outcome."""
 
-    def __init__(self, fault: Fault | None) -> None:
+    def __init__(self, fault: Change | None) -> None:
         self.fault = fault
         self.patch = pytest.MonkeyPatch()
         self.failed: set[str] = set()
@@ -104,7 +112,7 @@ def stated(file: Path) -> list[str]:
 
 
 def run_checks(
-    checkpoints: Iterable[str], checks: Iterable[str] = (), fault: Fault | None = None
+    checkpoints: Iterable[str], checks: Iterable[str] = (), fault: Change | None = None
 ) -> Outcomes:
     """Run the named checks (all, if none are named) on built-in checkpoints under a fault."""
     outcomes, wanted = Outcomes(fault), set(checks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import random
@@ -33,7 +34,9 @@ RACES = 2000
 QUIET, LOADED = 0.005, 0.015  # standard deviation of a pair's log-ratio, as measured
 
 
-def verdicts(change: float, spread: float, seed: int = 0, heavy: bool = False) -> dict[Verdict, float]:
+def verdicts(
+    change: float, spread: float, seed: int = 0, heavy: bool = False
+) -> dict[Verdict, float]:
     """Shares of verdicts over synthetic races; heavy tails are t-distributed with 3 degrees."""
     chance, plan = random.Random(seed), Plan()
 
@@ -79,7 +82,7 @@ def test_shares_of_the_looks_add_up():
         looks = Plan(most=most).looks
         assert looks[-1][0] == most
         assert math.isclose(sum(alpha for _, alpha in looks), ALPHA)
-        assert all(a < b for (a, _), (b, _) in zip(looks, looks[1:], strict=False))
+        assert all(a < b for (a, _), (b, _) in itertools.pairwise(looks))
 
 
 def test_intervals_cover_the_truth_at_every_look():
@@ -222,7 +225,12 @@ def test_reports_say_the_same(raced):
 
 @pytest.mark.parametrize(
     ("versions", "settings"),
-    [([], []), (["5.23.0"], []), ([], ["attention=eager"]), (["1", "2"], ["threads=1", "threads=2"])],
+    [
+        ([], []),
+        (["5.23.0"], []),
+        ([], ["attention=eager"]),
+        (["1", "2"], ["threads=1", "threads=2"]),
+    ],
 )
 def test_two_sides_are_needed(versions, settings):
     """Anything but two sides is an error that shows how to name them."""
@@ -230,7 +238,9 @@ def test_two_sides_are_needed(versions, settings):
         arms_of(versions, settings)
 
 
-@pytest.mark.parametrize("setting", ["attention", "speed=fast", "dtype=int4", "threads=0", "threads=x"])
+@pytest.mark.parametrize(
+    "setting", ["attention", "speed=fast", "dtype=int4", "threads=0", "threads=x"]
+)
 def test_unknown_settings_are_refused(setting):
     """A setting nobody knows names those that are."""
     with pytest.raises(UserError, match="write attention=eager"):

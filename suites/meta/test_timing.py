@@ -126,7 +126,10 @@ def test_timed_call_waits_for_the_device():
     taken = [seconds(call) for _ in range(5)]
     assert min(taken) >= WORK
     assert len(call.device_seconds) == 5
-    assert all(WORK <= inside <= outside for inside, outside in zip(call.device_seconds, taken, strict=True))
+    assert all(
+        WORK <= inside <= outside
+        for inside, outside in zip(call.device_seconds, taken, strict=True)
+    )
 
 
 def test_forgetful_timer_is_noticed():
@@ -233,7 +236,12 @@ def test_moving_a_model_changes_addresses_only():
 def test_moving_keeps_tied_weights_tied():
     """Tensors that were one stay one."""
     size = next(size for size in SIZES if size.name == "t5-small")
-    tiny = Size("t5-tiny", size.kind, size.config, dict(size.settings) | {"num_layers": 1, "d_model": 32, "vocab_size": 50})
+    tiny = Size(
+        "t5-tiny",
+        size.kind,
+        size.config,
+        dict(size.settings) | {"num_layers": 1, "d_model": 32, "vocab_size": 50},
+    )
     call = WORKLOADS["decode"][0](Point(tiny, length=4))
     move(call, random.Random(0))
     assert call.model.shared.weight.data_ptr() == call.model.encoder.embed_tokens.weight.data_ptr()
@@ -255,10 +263,19 @@ def test_calls_repeat(workload, kind):
     make, kinds = WORKLOADS[workload]
     if kind not in kinds:
         return
-    small = {"num_hidden_layers": 2} if kind == "decoder" else {"encoder_layers": 1, "decoder_layers": 1}
+    small = (
+        {"num_hidden_layers": 2}
+        if kind == "decoder"
+        else {"encoder_layers": 1, "decoder_layers": 1}
+    )
     names = {"decoder": "mistral-135m", "encoder-decoder": "bart-base"}
     size = next(size for size in SIZES if size.name == names[kind])
-    call = make(Point(Size("small", kind, size.config, {**size.settings, **small, "vocab_size": 99}), length=80))
+    call = make(
+        Point(
+            Size("small", kind, size.config, {**size.settings, **small, "vocab_size": 99}),
+            length=80,
+        )
+    )
     first, second, third = (call() for _ in range(3))
     if workload == "generation":
         assert torch.equal(first, third)
@@ -294,8 +311,20 @@ def test_suite_runs(tmp_path):
     """The benchmark suite runs on a checkpoint and saves samples and figures."""
     saved = tmp_path / "saved.json"
     command = [sys.executable, "-m", "pytest", "suites/benchmarks", "-q", "-p", "no:cacheprovider"]
-    command += ["--checkpoint", "fixtures/checkpoints/gpt2-counting", "--record", str(tmp_path / "record")]
-    command += ["--benchmark-max-time", "0.01", "--benchmark-json", str(saved), "-k", "not distilbert"]
+    command += [
+        "--checkpoint",
+        "fixtures/checkpoints/gpt2-counting",
+        "--record",
+        str(tmp_path / "record"),
+    ]
+    command += [
+        "--benchmark-max-time",
+        "0.01",
+        "--benchmark-json",
+        str(saved),
+        "-k",
+        "not distilbert",
+    ]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout
     assert "not run: no CUDA device" in run.stdout or torch.cuda.is_available()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fixtures.applicability import any_model, applies_to, tokenizer, trait
-from fixtures.loading import fresh_model, load_model, load_tokenizer
+from fixtures.loading import load_model, load_tokenizer
 
 
 @applies_to(trait("config"), trait("weights"))

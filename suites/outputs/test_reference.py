@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from fixtures.agreement import agree_with_reference
 from fixtures.applicability import any_head, any_model, applies_to, decoder, referenced, text_model
 from fixtures.ids import batch, labels

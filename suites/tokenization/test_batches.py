@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fixtures.applicability import applies_to
 from fixtures.texts import TEXTS, sentences, texts
 from fixtures.tokenizer_files import encodes, fast, has_pad_token, translates
-from fixtures.tokenizing import MASKS, impatient, interrupted, padded, private
+from fixtures.tokenizing import impatient, interrupted, masks_of, padded, private
 
 TRIO = ["a", TEXTS["greeting"], TEXTS["contractions"]]
 
@@ -31,7 +31,12 @@ def test_batch_is_singles(checkpoint, tokenizer, expect, batch):
 def test_batch_of_one_has_one_row(checkpoint, tokenizer, expect):
     """A list of one text gives a list of one row."""
     text = TEXTS["greeting"]
-    expect.equal(tokenizer([text])["input_ids"], [tokenizer(text)["input_ids"]], 'tokenizer([text])["input_ids"]', text=text)
+    expect.equal(
+        tokenizer([text])["input_ids"],
+        [tokenizer(text)["input_ids"]],
+        'tokenizer([text])["input_ids"]',
+        text=text,
+    )
 
 
 @applies_to(encodes & has_pad_token)
@@ -40,14 +45,14 @@ def test_batch_of_one_has_one_row(checkpoint, tokenizer, expect):
 def test_padding_is_exact(checkpoint, tokenizer, expect, monkeypatch, side, how):
     """Padding adds pad ids, zero mask and special mask on the padding side up to the length asked for."""
     monkeypatch.setattr(tokenizer, "padding_side", side)
-    rows = [tokenizer(text, **MASKS) for text in TRIO]
+    rows = [tokenizer(text, **masks_of(tokenizer)) for text in TRIO]
     longest = max(len(row["input_ids"]) for row in rows)
     length = {"longest": longest, "max_length": longest + 5, "multiple": -(-longest // 7) * 7}[how]
     options = {
         "longest": {"padding": True},
         "max_length": {"padding": "max_length", "max_length": length},
         "multiple": {"padding": "longest", "pad_to_multiple_of": 7},
-    }[how] | MASKS
+    }[how] | masks_of(tokenizer)
     got = tokenizer(TRIO, **options)
     want = padded(rows, length, side, tokenizer.pad_token_id, tokenizer.pad_token_type_id)
     call = "[setattr(tokenizer, 'padding_side', side), tokenizer(texts, **options)][-1]"
@@ -58,22 +63,36 @@ def test_padding_is_exact(checkpoint, tokenizer, expect, monkeypatch, side, how)
 def test_padding_side_can_be_asked_for(checkpoint, tokenizer, expect):
     """padding_side given in a call wins over the tokenizer's own, for this call."""
     before = tokenizer.padding_side
-    rows = [tokenizer(text, **MASKS) for text in TRIO]
+    rows = [tokenizer(text, **masks_of(tokenizer)) for text in TRIO]
     length = max(len(row["input_ids"]) for row in rows)
     for side in ("left", "right"):
-        got = tokenizer(TRIO, padding=True, padding_side=side, **MASKS)
+        got = tokenizer(TRIO, padding=True, padding_side=side, **masks_of(tokenizer))
         want = padded(rows, length, side, tokenizer.pad_token_id, tokenizer.pad_token_type_id)
-        expect.equal(got, want, f"tokenizer(texts, padding=True, padding_side={side!r}, **masks)", texts=TRIO, masks=MASKS)
+        expect.equal(
+            got,
+            want,
+            f"tokenizer(texts, padding=True, padding_side={side!r}, **masks)",
+            texts=TRIO,
+            masks=masks_of(tokenizer),
+        )
     expect.equal(tokenizer.padding_side, before, "tokenizer.padding_side")
 
 
 @applies_to(encodes & has_pad_token)
 def test_default_padding_side(checkpoint, tokenizer, expect):
     """Without a word about sides a batch is padded on the tokenizer's padding side."""
-    rows = [tokenizer(text, **MASKS) for text in TRIO]
+    rows = [tokenizer(text, **masks_of(tokenizer)) for text in TRIO]
     length = max(len(row["input_ids"]) for row in rows)
-    want = padded(rows, length, tokenizer.padding_side, tokenizer.pad_token_id, tokenizer.pad_token_type_id)
-    expect.equal(tokenizer(TRIO, padding=True, **MASKS), want, "tokenizer(texts, padding=True, **masks)", texts=TRIO, masks=MASKS)
+    want = padded(
+        rows, length, tokenizer.padding_side, tokenizer.pad_token_id, tokenizer.pad_token_type_id
+    )
+    expect.equal(
+        tokenizer(TRIO, padding=True, **masks_of(tokenizer)),
+        want,
+        "tokenizer(texts, padding=True, **masks)",
+        texts=TRIO,
+        masks=masks_of(tokenizer),
+    )
 
 
 @applies_to(encodes & has_pad_token)
@@ -85,7 +104,9 @@ def test_padded_tensors(checkpoint, tokenizer, expect, kind):
     for name in lists:
         call = f"tokenizer(texts, padding=True, return_tensors={kind!r})[{name!r}]"
         expect.equal(got[name], lists[name], call, texts=TRIO)
-        expect.equal(str(got[name].dtype).removeprefix("torch."), "int64", f"{call}.dtype", texts=TRIO)
+        expect.equal(
+            str(got[name].dtype).removeprefix("torch."), "int64", f"{call}.dtype", texts=TRIO
+        )
 
 
 @applies_to(encodes & has_pad_token)
@@ -95,9 +116,19 @@ def test_pad_equals_padding_at_once(checkpoint, tokenizer, expect):
     want = tokenizer(TRIO, padding=True)
     expect.equal(tokenizer.pad(rows), want, "tokenizer.pad(rows)", rows=rows)
     multiple = tokenizer(TRIO, padding=True, pad_to_multiple_of=8)
-    expect.equal(tokenizer.pad(rows, pad_to_multiple_of=8), multiple, "tokenizer.pad(rows, pad_to_multiple_of=8)", rows=rows)
+    expect.equal(
+        tokenizer.pad(rows, pad_to_multiple_of=8),
+        multiple,
+        "tokenizer.pad(rows, pad_to_multiple_of=8)",
+        rows=rows,
+    )
     tensors = tokenizer.pad(rows, return_tensors="pt")
-    expect.equal(tensors["input_ids"], want["input_ids"], 'tokenizer.pad(rows, return_tensors="pt")["input_ids"]', rows=rows)
+    expect.equal(
+        tensors["input_ids"],
+        want["input_ids"],
+        'tokenizer.pad(rows, return_tensors="pt")["input_ids"]',
+        rows=rows,
+    )
 
 
 @applies_to(encodes & ~has_pad_token)
@@ -105,11 +136,18 @@ def test_padding_needs_a_pad_token(checkpoint, tokenizer, expect):
     """A tokenizer without a padding token pads once it is given one, here its end of sequence."""
     own = private(tokenizer)
     own.pad_token = own.eos_token or own.all_special_tokens[0]
-    rows = [own(text, **MASKS) for text in TRIO]
+    rows = [own(text, **masks_of(own)) for text in TRIO]
     length = max(len(row["input_ids"]) for row in rows)
     want = padded(rows, length, own.padding_side, own.pad_token_id, own.pad_token_type_id)
     call = "[setattr(tokenizer, 'pad_token', pad), tokenizer(texts, padding=True, **masks)][-1]"
-    expect.equal(own(TRIO, padding=True, **MASKS), want, call, texts=TRIO, pad=own.pad_token, masks=MASKS)
+    expect.equal(
+        own(TRIO, padding=True, **masks_of(own)),
+        want,
+        call,
+        texts=TRIO,
+        pad=own.pad_token,
+        masks=masks_of(tokenizer),
+    )
 
 
 @applies_to(encodes & has_pad_token)
@@ -117,13 +155,24 @@ def test_padding_needs_a_pad_token(checkpoint, tokenizer, expect):
 @given(first=sentences(), second=sentences())
 def test_settings_do_not_leak_between_calls(checkpoint, tokenizer, expect, first, second):
     """A call with padding and truncation leaves the next call as it was without."""
-    want = tokenizer(second, **MASKS)
+    want = tokenizer(second, **masks_of(tokenizer))
     tokenizer([first, "a"], padding="max_length", max_length=12, truncation=True)
-    expect.equal(tokenizer(second, **MASKS), want, "[tokenizer(first, padding='max_length', max_length=12, truncation=True), tokenizer(text)][-1]", first=[first, "a"], text=second)
+    expect.equal(
+        tokenizer(second, **masks_of(tokenizer)),
+        want,
+        "[tokenizer(first, padding='max_length', max_length=12, truncation=True), tokenizer(text)][-1]",
+        first=[first, "a"],
+        text=second,
+    )
     short = tokenizer([first, second], truncation=True, max_length=6)["input_ids"]
     tokenizer([first, "a"], padding=True)
     again = tokenizer([first, second], truncation=True, max_length=6)["input_ids"]
-    expect.equal(again, short, "tokenizer(texts, truncation=True, max_length=6)['input_ids']", texts=[first, second])
+    expect.equal(
+        again,
+        short,
+        "tokenizer(texts, truncation=True, max_length=6)['input_ids']",
+        texts=[first, second],
+    )
 
 
 def in_threads(tokenizer, count: int, rounds: int) -> list:
@@ -162,7 +211,10 @@ def test_threads_with_the_same_settings_agree(checkpoint, tokenizer, expect):
 @applies_to(fast & has_pad_token)
 def test_threads_with_different_settings_get_their_own(checkpoint, tokenizer, expect):
     """A call that another thread's call with other padding and truncation interrupts gets its own result."""
-    mine, theirs = {"padding": "max_length", "max_length": 40}, {"truncation": True, "max_length": 4}
+    mine, theirs = (
+        {"padding": "max_length", "max_length": 40},
+        {"truncation": True, "max_length": 4},
+    )
     want = tokenizer(TRIO, **mine)["input_ids"], tokenizer(TRIO, **theirs)["input_ids"]
     got = interrupted(
         lambda: tokenizer(TRIO, **mine)["input_ids"], lambda: tokenizer(TRIO, **theirs)["input_ids"]

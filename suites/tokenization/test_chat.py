@@ -18,8 +18,18 @@ def test_chat_renders_as_the_template_says(checkpoint, tokenizer, expect, observ
     for number, (messages, want) in enumerate(found):
         got = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=prompt)
         observe(f"tokenization/chat/{number}/{'prompt' if prompt else 'plain'}", got)
-        expect.equal(got, want, f"tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt={prompt})", messages=messages)
-    expect.true(bool(found), found, "at least one conversation that the template takes", "tokenizer.chat_template")
+        expect.equal(
+            got,
+            want,
+            f"tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt={prompt})",
+            messages=messages,
+        )
+    expect.true(
+        bool(found),
+        found,
+        "at least one conversation that the template takes",
+        "tokenizer.chat_template",
+    )
 
 
 @applies_to(chats)
@@ -28,13 +38,35 @@ def test_chat_ids_are_the_rendered_text(checkpoint, tokenizer, expect):
     for messages, text in accepted(checkpoint, True):
         want = content(tokenizer, text)
         call = "tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict={dict})"
-        got = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=False)
+        got = tokenizer.apply_chat_template(
+            messages, add_generation_prompt=True, tokenize=True, return_dict=False
+        )
         expect.equal(got, want, call.format(dict=False), messages=messages)
-        full = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=True)
-        expect.equal(full["input_ids"], want, call.format(dict=True) + "['input_ids']", messages=messages)
-        expect.equal(full["attention_mask"], [1] * len(want), call.format(dict=True) + "['attention_mask']", messages=messages)
-        tensor = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt")
-        expect.equal(tensor["input_ids"], [want], "tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors='pt')['input_ids']", messages=messages)
+        full = tokenizer.apply_chat_template(
+            messages, add_generation_prompt=True, tokenize=True, return_dict=True
+        )
+        expect.equal(
+            full["input_ids"], want, call.format(dict=True) + "['input_ids']", messages=messages
+        )
+        expect.equal(
+            full["attention_mask"],
+            [1] * len(want),
+            call.format(dict=True) + "['attention_mask']",
+            messages=messages,
+        )
+        tensor = tokenizer.apply_chat_template(
+            messages,
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
+        )
+        expect.equal(
+            tensor["input_ids"],
+            [want],
+            "tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors='pt')['input_ids']",
+            messages=messages,
+        )
 
 
 @applies_to(chats)
@@ -42,7 +74,12 @@ def test_batch_of_chats_is_each_chat(checkpoint, tokenizer, expect):
     """A list of conversations renders to the rendering of each."""
     found = accepted(checkpoint, False)
     got = tokenizer.apply_chat_template([messages for messages, _ in found], tokenize=False)
-    expect.equal(got, [text for _, text in found], "tokenizer.apply_chat_template(chats, tokenize=False)", chats=[m for m, _ in found])
+    expect.equal(
+        got,
+        [text for _, text in found],
+        "tokenizer.apply_chat_template(chats, tokenize=False)",
+        chats=[m for m, _ in found],
+    )
 
 
 @applies_to(chats)
@@ -50,7 +87,9 @@ def test_tools_and_variables_reach_the_template(checkpoint, tokenizer, expect):
     """Tools and further arguments are rendered as jinja2 renders them."""
     variables = {"tools": TOOLS, "enable_thinking": False}
     for messages, want in accepted(checkpoint, True, **variables):
-        got = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **variables)
+        got = tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True, **variables
+        )
         call = "tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **variables)"
         expect.equal(got, want, call, messages=messages, variables=variables)
 
@@ -61,7 +100,13 @@ def test_given_template_wins(checkpoint, tokenizer, expect):
     template = "{% for m in messages %}[{{ m.role }}|{{ m.content }}]{% endfor %}{{ word }}"
     messages = [{"role": "user", "content": "a<b"}]
     got = tokenizer.apply_chat_template(messages, chat_template=template, tokenize=False, word="x")
-    expect.equal(got, "[user|a<b]x", "tokenizer.apply_chat_template(messages, chat_template=template, tokenize=False, word='x')", messages=messages, template=template)
+    expect.equal(
+        got,
+        "[user|a<b]x",
+        "tokenizer.apply_chat_template(messages, chat_template=template, tokenize=False, word='x')",
+        messages=messages,
+        template=template,
+    )
 
 
 @applies_to(chats)
@@ -71,7 +116,9 @@ def test_final_message_can_be_continued(checkpoint, tokenizer, expect):
     messages = [*found[0][0], {"role": "assistant", "content": "The answer is"}]
     call = "tokenizer.apply_chat_template(messages, tokenize=False, continue_final_message=True)"
     got = tokenizer.apply_chat_template(messages, tokenize=False, continue_final_message=True)
-    expect.true(got.endswith("The answer is"), got, "ends with 'The answer is'", call, messages=messages)
+    expect.true(
+        got.endswith("The answer is"), got, "ends with 'The answer is'", call, messages=messages
+    )
     whole = tokenizer.apply_chat_template(messages, tokenize=False)
     expect.true(whole.startswith(got), got, f"the beginning of {whole!r}", call, messages=messages)
 
@@ -80,11 +127,19 @@ def test_final_message_can_be_continued(checkpoint, tokenizer, expect):
 def test_without_a_template_chat_is_refused(checkpoint, tokenizer, expect):
     """A tokenizer without a chat template refuses to render, and renders a template given in the call."""
     messages = [{"role": "user", "content": "hi"}]
-    with pytest.raises(ValueError, match="(?i)template"):
+    with pytest.raises(ValueError, match=r"(?i)template"):
         tokenizer.apply_chat_template(messages, tokenize=False)
     template = "{{ messages[0]['content'] }}!{{ '?' if add_generation_prompt }}"
-    got = tokenizer.apply_chat_template(messages, chat_template=template, tokenize=False, add_generation_prompt=True)
-    expect.equal(got, "hi!?", "tokenizer.apply_chat_template(messages, chat_template=template, tokenize=False, add_generation_prompt=True)", messages=messages, template=template)
+    got = tokenizer.apply_chat_template(
+        messages, chat_template=template, tokenize=False, add_generation_prompt=True
+    )
+    expect.equal(
+        got,
+        "hi!?",
+        "tokenizer.apply_chat_template(messages, chat_template=template, tokenize=False, add_generation_prompt=True)",
+        messages=messages,
+        template=template,
+    )
 
 
 @applies_to(has_fact("chat"))
@@ -92,4 +147,9 @@ def test_chat_facts(checkpoint, tokenizer, expect):
     """Conversations render as the catalogue knows from elsewhere."""
     for fact in checkpoint.facts_of("chat"):
         got = tokenizer.apply_chat_template(fact.input, tokenize=False)
-        expect.equal(got, fact.expect, "tokenizer.apply_chat_template(messages, tokenize=False)", messages=fact.input)
+        expect.equal(
+            got,
+            fact.expect,
+            "tokenizer.apply_chat_template(messages, tokenize=False)",
+            messages=fact.input,
+        )

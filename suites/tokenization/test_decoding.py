@@ -51,7 +51,9 @@ def test_round_trip(checkpoint, tokenizer, expect, text):
     assume(not any(token in text for token in added_tokens(checkpoint)))
     got = tokenizer.decode(content(tokenizer, text), **AS_IT_IS)
     want = f"the letters of {round_trip.normalised(checkpoint, text)!r} where they are known"
-    expect.true(round_trip.holds(checkpoint, text, got, tokenizer.unk_token), got, want, BACK, text=text)
+    expect.true(
+        round_trip.holds(checkpoint, text, got, tokenizer.unk_token), got, want, BACK, text=text
+    )
 
 
 @applies_to(keeps_spaces)
@@ -82,7 +84,13 @@ def test_fixed_decodings_are_recorded(checkpoint, tokenizer, expect, observe):
     for name, text in [*TEXTS.items(), ("hostile", HOSTILE)]:
         got = tokenizer.decode(ids(tokenizer, text))
         observe(f"tokenization/decoded/{name}", got, input=text)
-        expect.true(isinstance(got, str), got, "a string", "tokenizer.decode(tokenizer(text)['input_ids'])", text=text)
+        expect.true(
+            isinstance(got, str),
+            got,
+            "a string",
+            "tokenizer.decode(tokenizer(text)['input_ids'])",
+            text=text,
+        )
 
 
 @applies_to(encodes)
@@ -92,7 +100,9 @@ def test_batch_decode_is_decode_each(checkpoint, tokenizer, expect):
     for skip in (False, True):
         got = tokenizer.batch_decode(rows, skip_special_tokens=skip)
         want = [tokenizer.decode(row, skip_special_tokens=skip) for row in rows]
-        expect.equal(got, want, f"tokenizer.batch_decode(rows, skip_special_tokens={skip})", rows=rows)
+        expect.equal(
+            got, want, f"tokenizer.batch_decode(rows, skip_special_tokens={skip})", rows=rows
+        )
 
 
 @applies_to(encodes)
@@ -103,8 +113,15 @@ def test_decode_takes_tensors_and_one_id(checkpoint, tokenizer, expect):
     want = tokenizer.decode(row)
     for kind in ("pt", "np"):
         tensor = tokenizer(text, return_tensors=kind)["input_ids"][0]
-        expect.equal(tokenizer.decode(tensor), want, f"tokenizer.decode(tokenizer(text, return_tensors={kind!r})['input_ids'][0])", text=text)
-    expect.equal(tokenizer.decode(row[-1]), tokenizer.decode(row[-1:]), "tokenizer.decode(id)", id=row[-1])
+        expect.equal(
+            tokenizer.decode(tensor),
+            want,
+            f"tokenizer.decode(tokenizer(text, return_tensors={kind!r})['input_ids'][0])",
+            text=text,
+        )
+    expect.equal(
+        tokenizer.decode(row[-1]), tokenizer.decode(row[-1:]), "tokenizer.decode(id)", id=row[-1]
+    )
 
 
 @applies_to(encodes)
@@ -114,7 +131,12 @@ def test_skipped_special_tokens_leave_the_text(checkpoint, tokenizer, expect):
         inner = [i for i in content(tokenizer, text) if i not in set(tokenizer.all_special_ids)]
         want = tokenizer.decode(inner, **AS_IT_IS)
         got = tokenizer.decode(ids(tokenizer, text), skip_special_tokens=True, **AS_IT_IS)
-        expect.equal(got, want, "tokenizer.decode(tokenizer(text)['input_ids'], skip_special_tokens=True, clean_up_tokenization_spaces=False)", text=text)
+        expect.equal(
+            got,
+            want,
+            "tokenizer.decode(tokenizer(text)['input_ids'], skip_special_tokens=True, clean_up_tokenization_spaces=False)",
+            text=text,
+        )
 
 
 @applies_to(encodes)
@@ -125,7 +147,13 @@ def test_kept_special_tokens_are_spelled_out(checkpoint, tokenizer, expect):
     got = rest = tokenizer.decode(ids(tokenizer, text), skip_special_tokens=False)
     for token in tokenizer.convert_ids_to_tokens([*before, *behind]):
         _, there, rest = rest.partition(token)
-        expect.true(bool(there), got, f"{token!r} in its place", "tokenizer.decode(tokenizer(text)['input_ids'])", text=text)
+        expect.true(
+            bool(there),
+            got,
+            f"{token!r} in its place",
+            "tokenizer.decode(tokenizer(text)['input_ids'])",
+            text=text,
+        )
 
 
 @applies_to(encodes)
@@ -143,7 +171,9 @@ def test_default_decode_cleans_up_as_configured(checkpoint, tokenizer, expect, o
 def test_clean_up_setting_is_the_files(checkpoint, tokenizer, expect):
     """clean_up_tokenization_spaces is what tokenizer_config.json says."""
     want = checkpoint.tokenizer_config["clean_up_tokenization_spaces"]
-    expect.equal(tokenizer.clean_up_tokenization_spaces, want, "tokenizer.clean_up_tokenization_spaces")
+    expect.equal(
+        tokenizer.clean_up_tokenization_spaces, want, "tokenizer.clean_up_tokenization_spaces"
+    )
 
 
 @applies_to(encodes)
@@ -175,4 +205,6 @@ def test_decoding_facts(checkpoint, tokenizer, expect):
     """Golden texts come back as the catalogue knows from elsewhere."""
     for fact in checkpoint.facts_of("decoding"):
         got = tokenizer.decode(ids(tokenizer, fact.input))
-        expect.equal(got, fact.expect, "tokenizer.decode(tokenizer(text)['input_ids'])", text=fact.input)
+        expect.equal(
+            got, fact.expect, "tokenizer.decode(tokenizer(text)['input_ids'])", text=fact.input
+        )

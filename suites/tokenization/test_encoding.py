@@ -7,6 +7,7 @@ from hypothesis import example, given, settings
 
 from fixtures.applicability import applies_to, has_fact
 from fixtures.raw_tokenizer import raw_tokenizer, sentencepiece_model
+from fixtures.round_trip import letters
 from fixtures.texts import FIXED, HOSTILE, PLAIN, TEXTS, long_text, sentences, texts
 from fixtures.tokenizer_files import (
     encodes,
@@ -45,7 +46,9 @@ def told_by_files(raw, text: str, pair: str | None = None, special: bool = True)
 def test_encoding_equals_the_files(checkpoint, tokenizer, expect, text):
     """Any text encodes to the tokens, ids, types and masks of the tokenizer that the files tell."""
     want = told_by_files(raw_tokenizer(checkpoint), text)
-    expect.equal(seen(tokenizer(text, **MASKS)), want, "tokenizer(text, **masks)", text=text, masks=MASKS)
+    expect.equal(
+        seen(tokenizer(text, **MASKS)), want, "tokenizer(text, **masks)", text=text, masks=MASKS
+    )
 
 
 @applies_to(told)
@@ -67,7 +70,13 @@ def test_fixed_texts_are_recorded(checkpoint, tokenizer, expect, observe):
         got = tokenizer(text)["input_ids"]
         observe(f"tokenization/ids/{name}", got, input=text)
         known = all(isinstance(i, int) and 0 <= i < len(tokenizer) for i in got)
-        expect.true(known, got, f"ids from 0 to {len(tokenizer) - 1}", 'tokenizer(text)["input_ids"]', text=text)
+        expect.true(
+            known,
+            got,
+            f"ids from 0 to {len(tokenizer) - 1}",
+            'tokenizer(text)["input_ids"]',
+            text=text,
+        )
 
 
 @applies_to(pieces_are_tokens)
@@ -97,8 +106,16 @@ def test_fast_equals_slow(checkpoint, tokenizer, expect, text):
 def test_fast_and_slow_share_special_tokens(checkpoint, tokenizer, expect):
     """The slow and the fast implementation have the same special tokens and vocabulary size."""
     slow = slow_tokenizer(checkpoint)
-    want = {name: str(token) for name, token in slow.special_tokens_map.items() if isinstance(token, str)}
-    got = {name: str(token) for name, token in tokenizer.special_tokens_map.items() if isinstance(token, str)}
+    want = {
+        name: str(token)
+        for name, token in slow.special_tokens_map.items()
+        if isinstance(token, str)
+    }
+    got = {
+        name: str(token)
+        for name, token in tokenizer.special_tokens_map.items()
+        if isinstance(token, str)
+    }
     expect.equal(got, want, "tokenizer.special_tokens_map")
     expect.equal(len(tokenizer), len(slow), "len(tokenizer)")
 
@@ -112,9 +129,16 @@ def test_ways_to_encode_agree(checkpoint, tokenizer, expect, text):
     """Calling, `encode` and `tokenize` followed by conversion give the same ids."""
     want, bare = ids(tokenizer, text), content(tokenizer, text)
     expect.equal(tokenizer.encode(text), want, "tokenizer.encode(text)", text=text)
-    expect.equal(tokenizer.encode(text, add_special_tokens=False), bare, "tokenizer.encode(text, add_special_tokens=False)", text=text)
+    expect.equal(
+        tokenizer.encode(text, add_special_tokens=False),
+        bare,
+        "tokenizer.encode(text, add_special_tokens=False)",
+        text=text,
+    )
     pieces = tokenizer.convert_tokens_to_ids(tokenizer.tokenize(text))
-    expect.equal(pieces, bare, "tokenizer.convert_tokens_to_ids(tokenizer.tokenize(text))", text=text)
+    expect.equal(
+        pieces, bare, "tokenizer.convert_tokens_to_ids(tokenizer.tokenize(text))", text=text
+    )
 
 
 @applies_to(fast)
@@ -132,7 +156,9 @@ def test_empty_text_is_only_special_tokens(checkpoint, tokenizer, expect):
     expect.equal(content(tokenizer, ""), [], 'tokenizer("", add_special_tokens=False)["input_ids"]')
     special = set(tokenizer.all_special_ids)
     got = ids(tokenizer, "")
-    expect.true(set(got) <= special, got, f"ids among {sorted(special)[:20]}", 'tokenizer("")["input_ids"]')
+    expect.true(
+        set(got) <= special, got, f"ids among {sorted(special)[:20]}", 'tokenizer("")["input_ids"]'
+    )
 
 
 @applies_to(encodes)
@@ -141,17 +167,34 @@ def test_long_text_is_not_cut(checkpoint, tokenizer, expect):
     text = long_text(700)
     got = content(tokenizer, text)
     back = tokenizer.decode(got, clean_up_tokenization_spaces=False)
-    ends = back.lower().replace(" ", "").endswith(text[-12:].replace(" ", ""))
+    ends = letters(back).lower().endswith(letters(text[-12:]))
     known = tokenizer.unk_token_id not in got[-4:] or tokenizer.unk_token_id is None
-    expect.true(len(got) >= 100, len(got), "at least 100 ids", "len(tokenizer(text)['input_ids'])", text=text)
-    expect.true(ends or not known, back[-40:], f"the text's end, {text[-12:]!r}", "tokenizer.decode(tokenizer(text, add_special_tokens=False)['input_ids'])", text=text)
+    expect.true(
+        len(got) >= 100,
+        len(got),
+        "at least 100 ids",
+        "len(tokenizer(text)['input_ids'])",
+        text=text,
+    )
+    expect.true(
+        ends or not known,
+        back[-40:],
+        f"the text's end, {text[-12:]!r}",
+        "tokenizer.decode(tokenizer(text, add_special_tokens=False)['input_ids'])",
+        text=text,
+    )
 
 
 @applies_to(told)
 def test_long_text_equals_the_files(checkpoint, tokenizer, expect):
     """A very long text is encoded as the tokenizer that the files tell encodes it."""
     text = long_text(700, seed=1) + HOSTILE
-    expect.equal(ids(tokenizer, text), raw_tokenizer(checkpoint).encode(text).ids, 'tokenizer(text)["input_ids"]', text=text)
+    expect.equal(
+        ids(tokenizer, text),
+        raw_tokenizer(checkpoint).encode(text).ids,
+        'tokenizer(text)["input_ids"]',
+        text=text,
+    )
 
 
 @applies_to(encodes)
@@ -159,7 +202,12 @@ def test_masks_without_padding_are_ones(checkpoint, tokenizer, expect):
     """Without padding the attention mask is one for every id."""
     for text in PLAIN:
         got = tokenizer(text, return_attention_mask=True)
-        expect.equal(got["attention_mask"], [1] * len(got["input_ids"]), 'tokenizer(text)["attention_mask"]', text=text)
+        expect.equal(
+            got["attention_mask"],
+            [1] * len(got["input_ids"]),
+            'tokenizer(text)["attention_mask"]',
+            text=text,
+        )
 
 
 @applies_to(encodes)
@@ -167,12 +215,22 @@ def test_special_tokens_mask_marks_what_was_added(checkpoint, tokenizer, expect)
     """special_tokens_mask is one exactly where special tokens were added around the text."""
     for text in (TEXTS["greeting"], TEXTS["cyrillic"]):
         got = tokenizer(text, return_special_tokens_mask=True)
-        left = [i for i, mask in zip(got["input_ids"], got["special_tokens_mask"], strict=True) if not mask]
+        left = [
+            i
+            for i, mask in zip(got["input_ids"], got["special_tokens_mask"], strict=True)
+            if not mask
+        ]
         call = 'tokenizer(text, return_special_tokens_mask=True)["special_tokens_mask"]'
         unknown = tokenizer.unk_token_id
         want = content(tokenizer, text)
         # slow implementations ask only whether an id is special, and unknown is
-        expect.true(left in (want, [i for i in want if i != unknown]), left, f"the ids of the text, {want}", call, text=text)
+        expect.true(
+            left in (want, [i for i in want if i != unknown]),
+            left,
+            f"the ids of the text, {want}",
+            call,
+            text=text,
+        )
 
 
 @applies_to(fast)
@@ -183,11 +241,27 @@ def test_split_words_encode_word_by_word(checkpoint, tokenizer, expect):
         got = tokenizer(words, is_split_into_words=True, add_special_tokens=False)
     except (AssertionError, ValueError) as refusal:
         # byte-level tokenizers without a prefix space say how to be loaded for this
-        expect.true("add_prefix_space" in str(refusal), str(refusal), "the way out: add_prefix_space", "tokenizer(words, is_split_into_words=True)", words=words)
+        expect.true(
+            "add_prefix_space" in str(refusal),
+            str(refusal),
+            "the way out: add_prefix_space",
+            "tokenizer(words, is_split_into_words=True)",
+            words=words,
+        )
         return
     numbers = got.word_ids()
-    expect.equal(sorted(set(numbers)), [0, 1, 2, 3], "sorted(set(tokenizer(words, is_split_into_words=True, add_special_tokens=False).word_ids()))", words=words)
-    expect.equal(numbers, sorted(numbers), "tokenizer(words, is_split_into_words=True, add_special_tokens=False).word_ids()", words=words)
+    expect.equal(
+        sorted(set(numbers)),
+        [0, 1, 2, 3],
+        "sorted(set(tokenizer(words, is_split_into_words=True, add_special_tokens=False).word_ids()))",
+        words=words,
+    )
+    expect.equal(
+        numbers,
+        sorted(numbers),
+        "tokenizer(words, is_split_into_words=True, add_special_tokens=False).word_ids()",
+        words=words,
+    )
 
 
 @applies_to(encodes)
@@ -195,22 +269,44 @@ def test_keys_are_the_models(checkpoint, tokenizer, expect, observe):
     """A call returns the inputs that the tokenizer names as its model's, as equally long lists."""
     got = tokenizer(TEXTS["greeting"])
     observe("tokenization/keys", sorted(got), input=TEXTS["greeting"])
-    expect.equal(sorted(got), sorted(tokenizer.model_input_names), 'sorted(tokenizer("Hello, how are you?"))')
+    expect.equal(
+        sorted(got), sorted(tokenizer.model_input_names), 'sorted(tokenizer("Hello, how are you?"))'
+    )
     lengths = {name: len(got[name]) for name in got}
-    expect.true(len(set(lengths.values())) == 1, lengths, "one length", "{k: len(v) for k, v in tokenizer('Hello, how are you?').items()}")
+    expect.true(
+        len(set(lengths.values())) == 1,
+        lengths,
+        "one length",
+        "{k: len(v) for k, v in tokenizer('Hello, how are you?').items()}",
+    )
 
 
 @applies_to(encodes)
 def test_asked_for_keys_are_returned(checkpoint, tokenizer, expect):
     """return_attention_mask, return_token_type_ids and return_length switch their outputs on and off."""
     text = TEXTS["greeting"]
-    asked = dict(return_attention_mask=True, return_token_type_ids=True, return_length=True)
+    asked = {"return_attention_mask": True, "return_token_type_ids": True, "return_length": True}
     got = tokenizer(text, **asked)
-    expect.true({"input_ids", "attention_mask", "token_type_ids", "length"} <= set(got), sorted(got), "all that was asked for", "sorted(tokenizer(text, **asked))", text=text, asked=asked)
+    expect.true(
+        {"input_ids", "attention_mask", "token_type_ids", "length"} <= set(got),
+        sorted(got),
+        "all that was asked for",
+        "sorted(tokenizer(text, **asked))",
+        text=text,
+        asked=asked,
+    )
     length = got["length"][0] if isinstance(got["length"], list) else got["length"]
-    expect.equal(length, len(got["input_ids"]), "tokenizer(text, **asked)['length']", text=text, asked=asked)
-    none = {name: False for name in asked}
-    expect.equal(sorted(tokenizer(text, **none)), ["input_ids"], "sorted(tokenizer(text, **none))", text=text, none=none)
+    expect.equal(
+        length, len(got["input_ids"]), "tokenizer(text, **asked)['length']", text=text, asked=asked
+    )
+    none = dict.fromkeys(asked, False)
+    expect.equal(
+        sorted(tokenizer(text, **none)),
+        ["input_ids"],
+        "sorted(tokenizer(text, **none))",
+        text=text,
+        none=none,
+    )
 
 
 @applies_to(encodes)
@@ -222,18 +318,24 @@ def test_tensors_hold_the_lists(checkpoint, tokenizer, expect, kind):
     for name in lists:
         call = f"tokenizer(text, return_tensors={kind!r})[{name!r}]"
         expect.equal(got[name].tolist(), [lists[name]], call, text=text)
-        expect.equal(str(got[name].dtype).removeprefix("torch."), "int64", f"{call}.dtype", text=text)
+        expect.equal(
+            str(got[name].dtype).removeprefix("torch."), "int64", f"{call}.dtype", text=text
+        )
 
 
 @applies_to(has_fact("encoding"))
 def test_encoding_facts(checkpoint, tokenizer, expect):
     """Golden texts encode to the ids that the catalogue knows from elsewhere."""
     for fact in checkpoint.facts_of("encoding"):
-        expect.equal(ids(tokenizer, fact.input), fact.expect, 'tokenizer(text)["input_ids"]', text=fact.input)
+        expect.equal(
+            ids(tokenizer, fact.input), fact.expect, 'tokenizer(text)["input_ids"]', text=fact.input
+        )
 
 
 @applies_to(has_fact("tokens"))
 def test_token_facts(checkpoint, tokenizer, expect):
     """Golden texts are cut into the tokens that the catalogue knows from elsewhere."""
     for fact in checkpoint.facts_of("tokens"):
-        expect.equal(tokenizer.tokenize(fact.input), fact.expect, "tokenizer.tokenize(text)", text=fact.input)
+        expect.equal(
+            tokenizer.tokenize(fact.input), fact.expect, "tokenizer.tokenize(text)", text=fact.input
+        )

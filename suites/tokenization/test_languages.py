@@ -18,8 +18,16 @@ def test_source_language_frames_the_text(checkpoint, tokenizer, expect):
     own = private(tokenizer)
     for code in language_codes(checkpoint)[:3]:
         own.src_lang = code
-        want = framed(checkpoint, vocabulary(checkpoint)[code], own.eos_token_id, content(own, TEXT))
-        expect.equal(own(TEXT)["input_ids"], want, "[setattr(tokenizer, 'src_lang', code), tokenizer(text)['input_ids']][-1]", code=code, text=TEXT)
+        want = framed(
+            checkpoint, vocabulary(checkpoint)[code], own.eos_token_id, content(own, TEXT)
+        )
+        expect.equal(
+            own(TEXT)["input_ids"],
+            want,
+            "[setattr(tokenizer, 'src_lang', code), tokenizer(text)['input_ids']][-1]",
+            code=code,
+            text=TEXT,
+        )
 
 
 @applies_to(translates)
@@ -33,9 +41,18 @@ def test_target_text_has_the_target_language(checkpoint, tokenizer, expect):
     set_both = "[setattr(tokenizer, 'src_lang', source), setattr(tokenizer, 'tgt_lang', target), tokenizer(text, text_target=text)][-1]"
     for key, code in (("labels", target), ("input_ids", source)):
         want = framed(checkpoint, known[code], own.eos_token_id, content(own, TEXT))
-        expect.equal(got[key], want, f"{set_both}[{key!r}]", source=source, target=target, text=TEXT)
+        expect.equal(
+            got[key], want, f"{set_both}[{key!r}]", source=source, target=target, text=TEXT
+        )
     again = framed(checkpoint, known[source], own.eos_token_id, content(own, TEXT))
-    expect.equal(own(TEXT)["input_ids"], again, f"{set_both} and then tokenizer(text)['input_ids']", source=source, target=target, text=TEXT)
+    expect.equal(
+        own(TEXT)["input_ids"],
+        again,
+        f"{set_both} and then tokenizer(text)['input_ids']",
+        source=source,
+        target=target,
+        text=TEXT,
+    )
 
 
 @applies_to(translates)
@@ -44,7 +61,12 @@ def test_default_languages_are_the_files(checkpoint, tokenizer, expect, name):
     """src_lang and tgt_lang are what tokenizer_config.json says."""
     want = checkpoint.tokenizer_config.get(name)
     got = getattr(tokenizer, name)
-    expect.true(want is None or got == want, got, f"{want!r}, from tokenizer_config.json", f"tokenizer.{name}")
+    expect.true(
+        want is None or got == want,
+        got,
+        f"{want!r}, from tokenizer_config.json",
+        f"tokenizer.{name}",
+    )
 
 
 @applies_to(translates)
@@ -53,6 +75,8 @@ def test_language_codes_are_special(checkpoint, tokenizer, expect):
     known = vocabulary(checkpoint)
     codes = language_codes(checkpoint)
     got = tokenizer.convert_tokens_to_ids(codes)
-    expect.equal(got, [known[code] for code in codes], "tokenizer.convert_tokens_to_ids(codes)", codes=codes)
+    expect.equal(
+        got, [known[code] for code in codes], "tokenizer.convert_tokens_to_ids(codes)", codes=codes
+    )
     left = tokenizer.decode(got, skip_special_tokens=True).strip()
     expect.equal(left, "", "tokenizer.decode(ids, skip_special_tokens=True).strip()", ids=got)

@@ -29,9 +29,19 @@ def behaviour(tokenizer) -> dict:
 
 def settings_of(tokenizer) -> dict:
     """Its settings and special tokens."""
-    names = ("padding_side", "truncation_side", "model_max_length", "clean_up_tokenization_spaces", *NAMES)
+    names = (
+        "padding_side",
+        "truncation_side",
+        "model_max_length",
+        "clean_up_tokenization_spaces",
+        *NAMES,
+    )
     said = {name: getattr(tokenizer, name) for name in names}
-    return said | {"size": len(tokenizer), "special": sorted(tokenizer.all_special_tokens), "inputs": tokenizer.model_input_names}
+    return said | {
+        "size": len(tokenizer),
+        "special": sorted(tokenizer.all_special_tokens),
+        "inputs": tokenizer.model_input_names,
+    }
 
 
 @applies_to(encodes)
@@ -49,7 +59,12 @@ def test_saved_settings_are_the_same(checkpoint, tokenizer, expect, tmp_path):
     """Save and reload: the same special tokens, sides, limits, size and vocabulary."""
     again = reloaded(tokenizer, tmp_path)
     expect.equal(settings_of(again), settings_of(tokenizer), f"vars({RELOAD})")
-    expect.true(again.get_vocab() == tokenizer.get_vocab(), len(again.get_vocab()), "the same vocabulary", f"{RELOAD}.get_vocab()")
+    expect.true(
+        again.get_vocab() == tokenizer.get_vocab(),
+        len(again.get_vocab()),
+        "the same vocabulary",
+        f"{RELOAD}.get_vocab()",
+    )
 
 
 @applies_to(encodes)
@@ -58,7 +73,10 @@ def test_settings_given_at_loading_are_saved(checkpoint, tokenizer, expect, tmp_
     sides = {"padding_side": "left", "truncation_side": "left"}
     own = fresh_tokenizer(checkpoint, **sides)
     again = reloaded(own, tmp_path)
-    for loaded, call in ((own, f"AutoTokenizer.from_pretrained({str(checkpoint.path)!r}, **sides)"), (again, RELOAD)):
+    for loaded, call in (
+        (own, f"AutoTokenizer.from_pretrained({str(checkpoint.path)!r}, **sides)"),
+        (again, RELOAD),
+    ):
         got = {name: getattr(loaded, name) for name in sides}
         expect.equal(got, sides, f"vars({call})", sides=sides)
 
@@ -72,14 +90,29 @@ def test_changes_are_saved(checkpoint, tokenizer, expect, tmp_path):
     own.add_tokens(NEW[:1], special_tokens=True)
     own.add_special_tokens({"pad_token": "<|fill|>"})
     again = reloaded(own, tmp_path)
-    changes = "after tokenizer.add_tokens(new), tokenizer.add_special_tokens({'pad_token': '<|fill|>'})"
+    changes = (
+        "after tokenizer.add_tokens(new), tokenizer.add_special_tokens({'pad_token': '<|fill|>'})"
+    )
     kept = ("model_max_length", "pad_token", "pad_token_id")
     got, want = ({name: getattr(one, name) for name in kept} for one in (again, own))
     expect.equal(got, want, f"vars({RELOAD}) {changes}", new=NEW)
     text = "yes <|kept|> zqxjkv <|fill|> no"
-    expect.equal(again(text)["input_ids"], own(text)["input_ids"], f"{RELOAD}(text)['input_ids'] {changes}", new=NEW, text=text)
+    expect.equal(
+        again(text)["input_ids"],
+        own(text)["input_ids"],
+        f"{RELOAD}(text)['input_ids'] {changes}",
+        new=NEW,
+        text=text,
+    )
     skipped = again.decode(again(text)["input_ids"], skip_special_tokens=True)
-    expect.true("<|kept|>" not in skipped and "zqxjkv" in skipped, skipped, "special ones skipped", f"{RELOAD}.decode(ids, skip_special_tokens=True) {changes}", new=NEW, text=text)
+    expect.true(
+        "<|kept|>" not in skipped and "zqxjkv" in skipped,
+        skipped,
+        "special ones skipped",
+        f"{RELOAD}.decode(ids, skip_special_tokens=True) {changes}",
+        new=NEW,
+        text=text,
+    )
 
 
 @applies_to(fast)
@@ -88,7 +121,12 @@ def test_saved_file_encodes_alike(checkpoint, tokenizer, expect, tmp_path):
     tokenizer.save_pretrained(tmp_path)
     raw = from_json(tmp_path / "tokenizer.json")
     for text in CORPUS:
-        expect.equal(raw.encode(text).ids, tokenizer(text)["input_ids"], "tokenizers.Tokenizer.from_file('tokenizer.json').encode(text).ids after tokenizer.save_pretrained('.')", text=text)
+        expect.equal(
+            raw.encode(text).ids,
+            tokenizer(text)["input_ids"],
+            "tokenizers.Tokenizer.from_file('tokenizer.json').encode(text).ids after tokenizer.save_pretrained('.')",
+            text=text,
+        )
 
 
 @applies_to(fast)
@@ -99,7 +137,12 @@ def test_saving_leaves_no_padding_behind(checkpoint, tokenizer, expect, tmp_path
     want = own(list(PLAIN))["input_ids"]
     own(list(PLAIN), padding=True, truncation=True, max_length=8)
     again = reloaded(own, tmp_path)
-    expect.equal(again(list(PLAIN))["input_ids"], want, f"[tokenizer(texts, padding=True, truncation=True, max_length=8), {RELOAD}(texts)['input_ids']][-1]", texts=PLAIN)
+    expect.equal(
+        again(list(PLAIN))["input_ids"],
+        want,
+        f"[tokenizer(texts, padding=True, truncation=True, max_length=8), {RELOAD}(texts)['input_ids']][-1]",
+        texts=PLAIN,
+    )
 
 
 @applies_to(encodes)
@@ -108,8 +151,12 @@ def test_pickled_tokenizer_is_the_same(checkpoint, tokenizer, expect):
     again = pickle.loads(pickle.dumps(tokenizer))
     got = [again(text)["input_ids"] for text in PLAIN]
     want = [tokenizer(text)["input_ids"] for text in PLAIN]
-    expect.equal(got, want, "pickle.loads(pickle.dumps(tokenizer))(texts)['input_ids']", texts=PLAIN)
-    expect.equal(settings_of(again), settings_of(tokenizer), "vars(pickle.loads(pickle.dumps(tokenizer)))")
+    expect.equal(
+        got, want, "pickle.loads(pickle.dumps(tokenizer))(texts)['input_ids']", texts=PLAIN
+    )
+    expect.equal(
+        settings_of(again), settings_of(tokenizer), "vars(pickle.loads(pickle.dumps(tokenizer)))"
+    )
 
 
 @applies_to(chats)

@@ -36,8 +36,18 @@ def test_special_ids_are_the_files(checkpoint, tokenizer, expect):
     known = vocabulary(checkpoint)
     for name, token in special_tokens(checkpoint).items():
         got = getattr(tokenizer, f"{name}_id")
-        expect.true(got == known.get(token, got), got, f"{known.get(token)}, the id of {token!r}", f"tokenizer.{name}_id")
-        expect.equal(tokenizer.convert_tokens_to_ids(token), got, "tokenizer.convert_tokens_to_ids(token)", token=token)
+        expect.true(
+            got == known.get(token, got),
+            got,
+            f"{known.get(token)}, the id of {token!r}",
+            f"tokenizer.{name}_id",
+        )
+        expect.equal(
+            tokenizer.convert_tokens_to_ids(token),
+            got,
+            "tokenizer.convert_tokens_to_ids(token)",
+            token=token,
+        )
 
 
 @applies_to(encodes)
@@ -45,9 +55,17 @@ def test_all_special_tokens_are_listed(checkpoint, tokenizer, expect):
     """all_special_tokens and all_special_ids list every named special token once, in one order."""
     tokens, numbers = tokenizer.all_special_tokens, tokenizer.all_special_ids
     named = set(special_tokens(checkpoint).values())
-    expect.true(named <= set(tokens), tokens, f"all of {sorted(named)}", "tokenizer.all_special_tokens")
-    expect.true(len(set(tokens)) == len(tokens), tokens, "each once", "tokenizer.all_special_tokens")
-    expect.equal(tokenizer.convert_tokens_to_ids(list(tokens)), list(numbers), "tokenizer.convert_tokens_to_ids(tokenizer.all_special_tokens)")
+    expect.true(
+        named <= set(tokens), tokens, f"all of {sorted(named)}", "tokenizer.all_special_tokens"
+    )
+    expect.true(
+        len(set(tokens)) == len(tokens), tokens, "each once", "tokenizer.all_special_tokens"
+    )
+    expect.equal(
+        tokenizer.convert_tokens_to_ids(list(tokens)),
+        list(numbers),
+        "tokenizer.convert_tokens_to_ids(tokenizer.all_special_tokens)",
+    )
 
 
 @convention
@@ -58,7 +76,12 @@ def test_padding_is_told_from_text(checkpoint, tokenizer, expect):
     got = {name: number for name in roles if (number := getattr(tokenizer, name)) is not None}
     ends = {tokenizer.bos_token_id, tokenizer.eos_token_id} - {None, got.get("unk_token_id")}
     distinct = len(set(got.values())) == len(got) and not ends & set(got.values())
-    expect.true(distinct, got, f"distinct, and none of {sorted(ends)}", "[tokenizer.pad_token_id, tokenizer.unk_token_id, tokenizer.mask_token_id, tokenizer.eos_token_id]")
+    expect.true(
+        distinct,
+        got,
+        f"distinct, and none of {sorted(ends)}",
+        "[tokenizer.pad_token_id, tokenizer.unk_token_id, tokenizer.mask_token_id, tokenizer.eos_token_id]",
+    )
 
 
 @applies_to(says_bos_or_eos)
@@ -66,12 +89,17 @@ def test_bos_and_eos_are_added_as_configured(checkpoint, tokenizer, expect):
     """add_bos_token and add_eos_token of tokenizer_config.json decide how an encoded text begins and ends."""
     settings, got = checkpoint.tokenizer_config, ids(tokenizer, "a")
     said = special_tokens(checkpoint)
-    for setting, name, at in (("add_bos_token", "bos_token", 0), ("add_eos_token", "eos_token", -1)):
+    for setting, name, at in (
+        ("add_bos_token", "bos_token", 0),
+        ("add_eos_token", "eos_token", -1),
+    ):
         if settings.get(setting) is None or name not in said:
             continue
         wanted = bool(settings[setting])
         there = got[at] == getattr(tokenizer, f"{name}_id")
-        expect.true(there == wanted, got, f"{said[name]!r} at {at}: {wanted}", 'tokenizer("a")["input_ids"]')
+        expect.true(
+            there == wanted, got, f"{said[name]!r} at {at}: {wanted}", 'tokenizer("a")["input_ids"]'
+        )
 
 
 @applies_to(has_added_tokens)
@@ -81,7 +109,12 @@ def test_added_tokens_in_text_encode_as_the_files_say(checkpoint, tokenizer, exp
     for token in dict.fromkeys(tokens[:6] + tokens[-6:]):
         for form in ("{0}", "yes {0} no", "yes{0}no", "  {0} {0}  x", "{0}\n{0}{0}"):
             text = form.format(token)
-            expect.equal(ids(tokenizer, text), raw.encode(text).ids, "tokenizer(text)['input_ids']", text=text)
+            expect.equal(
+                ids(tokenizer, text),
+                raw.encode(text).ids,
+                "tokenizer(text)['input_ids']",
+                text=text,
+            )
 
 
 @applies_to(encodes)
@@ -91,7 +124,13 @@ def test_special_tokens_in_text_are_one_id(checkpoint, tokenizer, expect):
         number = getattr(tokenizer, f"{name}_id")
         for text in (token, f"yes {token} no", f"yes{token}no"):
             got = content(tokenizer, text)
-            expect.equal(got.count(number) >= 1, True, "token_id in tokenizer(text, add_special_tokens=False)['input_ids']", text=text, token_id=number)
+            expect.equal(
+                got.count(number) >= 1,
+                True,
+                "token_id in tokenizer(text, add_special_tokens=False)['input_ids']",
+                text=text,
+                token_id=number,
+            )
 
 
 @applies_to(encodes)
@@ -101,14 +140,39 @@ def test_new_tokens_are_not_split(checkpoint, tokenizer, expect):
     size, taken = len(own), set(own.get_vocab().values())
     expect.equal(own.add_tokens(NEW), len(NEW), "tokenizer.add_tokens(new)", new=NEW)
     numbers = own.convert_tokens_to_ids(NEW)
-    expect.equal(numbers, sorted(set(numbers) - taken), "[tokenizer.add_tokens(new), tokenizer.convert_tokens_to_ids(new)][-1]", new=NEW)
-    expect.equal(len(own), size + len(NEW), "[tokenizer.add_tokens(new), len(tokenizer)][-1]", new=NEW)
+    expect.equal(
+        numbers,
+        sorted(set(numbers) - taken),
+        "[tokenizer.add_tokens(new), tokenizer.convert_tokens_to_ids(new)][-1]",
+        new=NEW,
+    )
+    expect.equal(
+        len(own), size + len(NEW), "[tokenizer.add_tokens(new), len(tokenizer)][-1]", new=NEW
+    )
     for token, number in zip(NEW, numbers, strict=True):
         text = f"yes {token} no {token} x"
         got = content(own, text)
-        expect.equal(got.count(number), 2, "[tokenizer.add_tokens(new), tokenizer(text)['input_ids']][-1].count(number)", new=NEW, text=text, number=number)
-        expect.equal(own.decode([number]).strip(), token, "[tokenizer.add_tokens(new), tokenizer.decode([number])][-1]", new=NEW, number=number)
-    expect.equal(own.add_tokens(NEW), 0, "[tokenizer.add_tokens(new), tokenizer.add_tokens(new)][-1]", new=NEW)
+        expect.equal(
+            got.count(number),
+            2,
+            "[tokenizer.add_tokens(new), tokenizer(text)['input_ids']][-1].count(number)",
+            new=NEW,
+            text=text,
+            number=number,
+        )
+        expect.equal(
+            own.decode([number]).strip(),
+            token,
+            "[tokenizer.add_tokens(new), tokenizer.decode([number])][-1]",
+            new=NEW,
+            number=number,
+        )
+    expect.equal(
+        own.add_tokens(NEW),
+        0,
+        "[tokenizer.add_tokens(new), tokenizer.add_tokens(new)][-1]",
+        new=NEW,
+    )
 
 
 @applies_to(encodes)
@@ -118,7 +182,12 @@ def test_new_ids_convert_to_their_tokens(checkpoint, tokenizer, expect):
     own.add_tokens(NEW)
     numbers = own.convert_tokens_to_ids(NEW)
     got = own.convert_ids_to_tokens(numbers)
-    expect.equal(got, NEW, "[tokenizer.add_tokens(new), tokenizer.convert_ids_to_tokens(tokenizer.convert_tokens_to_ids(new))][-1]", new=NEW)
+    expect.equal(
+        got,
+        NEW,
+        "[tokenizer.add_tokens(new), tokenizer.convert_ids_to_tokens(tokenizer.convert_tokens_to_ids(new))][-1]",
+        new=NEW,
+    )
 
 
 @applies_to(encodes)
@@ -127,7 +196,13 @@ def test_new_tokens_leave_other_text_alone(checkpoint, tokenizer, expect):
     own = private(tokenizer)
     own.add_tokens(NEW)
     for text in (TEXTS["greeting"], TEXTS["contractions"], TEXTS["cjk"]):
-        expect.equal(ids(own, text), ids(tokenizer, text), "[tokenizer.add_tokens(new), tokenizer(text)['input_ids']][-1]", new=NEW, text=text)
+        expect.equal(
+            ids(own, text),
+            ids(tokenizer, text),
+            "[tokenizer.add_tokens(new), tokenizer(text)['input_ids']][-1]",
+            new=NEW,
+            text=text,
+        )
 
 
 @applies_to(encodes)
@@ -137,11 +212,17 @@ def test_new_special_tokens_are_skipped(checkpoint, tokenizer, expect):
     own.add_tokens(["<|new|>"], special_tokens=True)
     number = own.convert_tokens_to_ids("<|new|>")
     got = content(own, "yes <|new|> no")
-    expect.equal(got.count(number), 1, "[tokenizer.add_tokens(['<|new|>'], special_tokens=True), tokenizer('yes <|new|> no')['input_ids']][-1]")
+    expect.equal(
+        got.count(number),
+        1,
+        "[tokenizer.add_tokens(['<|new|>'], special_tokens=True), tokenizer('yes <|new|> no')['input_ids']][-1]",
+    )
     call = "[tokenizer.add_tokens(['<|new|>'], special_tokens=True), tokenizer.decode(ids, skip_special_tokens={skip})][-1]"
     kept, skipped = own.decode(got), own.decode(got, skip_special_tokens=True)
     expect.true("<|new|>" in kept, kept, "the token spelled out", call.format(skip=False), ids=got)
-    expect.true("<|new|>" not in skipped, skipped, "the token skipped", call.format(skip=True), ids=got)
+    expect.true(
+        "<|new|>" not in skipped, skipped, "the token skipped", call.format(skip=True), ids=got
+    )
 
 
 @applies_to(encodes)
@@ -151,10 +232,23 @@ def test_special_token_can_be_replaced(checkpoint, tokenizer, expect):
     own.add_special_tokens({"mask_token": "<|hidden|>"})
     call = "[tokenizer.add_special_tokens({'mask_token': '<|hidden|>'}), tokenizer.mask_token][-1]"
     expect.equal(str(own.mask_token), "<|hidden|>", call)
-    expect.equal(own.mask_token_id, own.convert_tokens_to_ids("<|hidden|>"), call.replace("mask_token]", "mask_token_id]"))
-    expect.true("<|hidden|>" in own.all_special_tokens, own.all_special_tokens, "the new token among them", call.replace("tokenizer.mask_token]", "tokenizer.all_special_tokens]"))
+    expect.equal(
+        own.mask_token_id,
+        own.convert_tokens_to_ids("<|hidden|>"),
+        call.replace("mask_token]", "mask_token_id]"),
+    )
+    expect.true(
+        "<|hidden|>" in own.all_special_tokens,
+        own.all_special_tokens,
+        "the new token among them",
+        call.replace("tokenizer.mask_token]", "tokenizer.all_special_tokens]"),
+    )
     got = content(own, "yes <|hidden|> no")
-    expect.equal(got.count(own.mask_token_id), 1, call.replace("tokenizer.mask_token]", "tokenizer('yes <|hidden|> no')['input_ids']]"))
+    expect.equal(
+        got.count(own.mask_token_id),
+        1,
+        call.replace("tokenizer.mask_token]", "tokenizer('yes <|hidden|> no')['input_ids']]"),
+    )
 
 
 @applies_to(told)
@@ -162,9 +256,19 @@ def test_declared_added_tokens_are_known(checkpoint, tokenizer, expect):
     """Every added token that the files declare has its id, and its content is the id's token."""
     declared = {text: token["id"] for text, token in added_tokens(checkpoint).items()}
     got = {text: tokenizer.convert_tokens_to_ids(text) for text in declared}
-    expect.equal(got, declared, "{t: tokenizer.convert_tokens_to_ids(t) for t in tokens}", tokens=list(declared))
+    expect.equal(
+        got,
+        declared,
+        "{t: tokenizer.convert_tokens_to_ids(t) for t in tokens}",
+        tokens=list(declared),
+    )
     added = tokenizer.get_added_vocab()
-    expect.true(declared.items() <= added.items() or not declared, sorted(declared.items() - added.items())[:5], "none missing", "tokenizer.get_added_vocab()")
+    expect.true(
+        declared.items() <= added.items() or not declared,
+        sorted(declared.items() - added.items())[:5],
+        "none missing",
+        "tokenizer.get_added_vocab()",
+    )
 
 
 @applies_to(fast)
@@ -175,7 +279,12 @@ def test_added_token_flags_survive_loading(checkpoint, tokenizer, expect):
     for text, token in declared_flags(checkpoint).items():
         want = {name: token[name] for name in flags}
         got = {name: getattr(loaded[text], name) for name in flags} if text in loaded else None
-        expect.equal(got, want, "{str(t): t for t in tokenizer.added_tokens_decoder.values()}[token]", token=text)
+        expect.equal(
+            got,
+            want,
+            "{str(t): t for t in tokenizer.added_tokens_decoder.values()}[token]",
+            token=text,
+        )
 
 
 @applies_to(has_fact("special-ids"))
@@ -194,7 +303,13 @@ def test_mask_of_finished_ids_marks_special_ones(checkpoint, tokenizer, expect):
     special = named | set(tokenizer.all_special_ids)
     got = tokenizer.get_special_tokens_mask(row, already_has_special_tokens=True)
     holds = all(mask == (i in special) for i, mask in zip(row, got, strict=True))
-    expect.true(holds, got, f"one at ids among {sorted(special)[:20]}", "tokenizer.get_special_tokens_mask(ids, already_has_special_tokens=True)", ids=row)
+    expect.true(
+        holds,
+        got,
+        f"one at ids among {sorted(special)[:20]}",
+        "tokenizer.get_special_tokens_mask(ids, already_has_special_tokens=True)",
+        ids=row,
+    )
 
 
 @convention
@@ -205,7 +320,21 @@ def test_special_tokens_can_be_split(checkpoint, tokenizer, expect):
         if name == "unk_token":
             continue
         number = getattr(tokenizer, f"{name}_id")
-        got = tokenizer(f"a {token} b", add_special_tokens=False, split_special_tokens=True)["input_ids"]
-        expect.true(number not in got, got, f"no {number}", "tokenizer(text, add_special_tokens=False, split_special_tokens=True)['input_ids']", text=f"a {token} b")
+        got = tokenizer(f"a {token} b", add_special_tokens=False, split_special_tokens=True)[
+            "input_ids"
+        ]
+        expect.true(
+            number not in got,
+            got,
+            f"no {number}",
+            "tokenizer(text, add_special_tokens=False, split_special_tokens=True)['input_ids']",
+            text=f"a {token} b",
+        )
         again = content(tokenizer, f"a {token} b")
-        expect.true(number in again, again, f"{number} again in the next call", "tokenizer(text, add_special_tokens=False)['input_ids']", text=f"a {token} b")
+        expect.true(
+            number in again,
+            again,
+            f"{number} again in the next call",
+            "tokenizer(text, add_special_tokens=False)['input_ids']",
+            text=f"a {token} b",
+        )

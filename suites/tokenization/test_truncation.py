@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -38,9 +40,21 @@ def test_short_text_is_not_truncated(checkpoint, tokenizer, expect):
     for spare in (0, 1):
         length = len(want) + spare
         got = tokenizer(LONG, truncation=True, max_length=length)["input_ids"]
-        expect.equal(got, want, "tokenizer(text, truncation=True, max_length=length)['input_ids']", text=LONG, length=length)
+        expect.equal(
+            got,
+            want,
+            "tokenizer(text, truncation=True, max_length=length)['input_ids']",
+            text=LONG,
+            length=length,
+        )
     shorter = tokenizer(LONG, truncation=True, max_length=len(want) - 1)["input_ids"]
-    expect.equal(len(shorter), len(want) - 1, "len(tokenizer(text, truncation=True, max_length=length)['input_ids'])", text=LONG, length=len(want) - 1)
+    expect.equal(
+        len(shorter),
+        len(want) - 1,
+        "len(tokenizer(text, truncation=True, max_length=length)['input_ids'])",
+        text=LONG,
+        length=len(want) - 1,
+    )
 
 
 @applies_to(encodes)
@@ -48,7 +62,12 @@ def test_masks_are_truncated_too(checkpoint, tokenizer, expect):
     """All outputs of a truncated text have its length."""
     got = tokenizer([LONG, OTHER], truncation=True, max_length=10)
     lengths = {name: [len(row) for row in got[name]] for name in got}
-    expect.equal(lengths, {name: [10, 10] for name in got}, "{k: [len(r) for r in v] for k, v in tokenizer(texts, truncation=True, max_length=10).items()}", texts=[LONG, OTHER])
+    expect.equal(
+        lengths,
+        {name: [10, 10] for name in got},
+        "{k: [len(r) for r in v] for k, v in tokenizer(texts, truncation=True, max_length=10).items()}",
+        texts=[LONG, OTHER],
+    )
 
 
 @applies_to(encodes)
@@ -66,7 +85,12 @@ def test_default_truncation_is_to_the_maximum(checkpoint, tokenizer, expect, mon
 def test_no_truncation_unless_asked(checkpoint, tokenizer, expect):
     """max_length alone, with truncation refused, cuts nothing."""
     got = tokenizer(LONG, truncation=False, max_length=5)["input_ids"]
-    expect.equal(got, ids(tokenizer, LONG), "tokenizer(text, truncation=False, max_length=5)['input_ids']", text=LONG)
+    expect.equal(
+        got,
+        ids(tokenizer, LONG),
+        "tokenizer(text, truncation=False, max_length=5)['input_ids']",
+        text=LONG,
+    )
 
 
 @applies_to(fast)
@@ -75,27 +99,59 @@ def test_overflowing_rows_reassemble(checkpoint, tokenizer, expect, stride):
     """Overflowing rows, less the stride they share, put together are the ids of the text."""
     before, behind = around(tokenizer, LONG)
     length = len(before) + 9 + len(behind)
-    options = {"truncation": True, "max_length": length, "stride": stride, "return_overflowing_tokens": True}
+    options = {
+        "truncation": True,
+        "max_length": length,
+        "stride": stride,
+        "return_overflowing_tokens": True,
+    }
     rows = tokenizer(LONG, **options)["input_ids"]
     inner = [row[len(before) : len(row) - len(behind)] for row in rows]
     whole = inner[0] + [i for row in inner[1:] for i in row[stride:]]
     call = "tokenizer(text, **options)['input_ids']"
     expect.equal(whole, content(tokenizer, LONG), f"{call}, joined", text=LONG, options=options)
-    framed = all(row[: len(before)] == before and row[len(row) - len(behind) :] == behind for row in rows)
-    expect.true(framed and all(len(row) <= length for row in rows), rows, f"at most {length} ids, special tokens around each row", call, text=LONG, options=options)
-    shared = all(a[len(a) - stride :] == b[:stride] for a, b in zip(inner, inner[1:], strict=False))
+    framed = all(
+        row[: len(before)] == before and row[len(row) - len(behind) :] == behind for row in rows
+    )
+    expect.true(
+        framed and all(len(row) <= length for row in rows),
+        rows,
+        f"at most {length} ids, special tokens around each row",
+        call,
+        text=LONG,
+        options=options,
+    )
+    shared = all(a[len(a) - stride :] == b[:stride] for a, b in itertools.pairwise(inner))
     expect.true(shared, inner, f"neighbours share {stride} ids", call, text=LONG, options=options)
 
 
 @applies_to(fast)
 def test_overflowing_rows_know_their_text(checkpoint, tokenizer, expect):
     """overflow_to_sample_mapping numbers the text that each row came from; outputs have as many rows."""
-    options = {"truncation": True, "max_length": 12, "return_overflowing_tokens": True, "return_offsets_mapping": True}
+    options = {
+        "truncation": True,
+        "max_length": 12,
+        "return_overflowing_tokens": True,
+        "return_offsets_mapping": True,
+    }
     got = tokenizer([LONG, "a", OTHER], **options)
     mapping = list(got["overflow_to_sample_mapping"])
-    expect.true(mapping == sorted(mapping) and set(mapping) == {0, 1, 2} and mapping.count(1) == 1, mapping, "texts in order, the short one once", "tokenizer(texts, **options)['overflow_to_sample_mapping']", texts=[LONG, "a", OTHER], options=options)
+    expect.true(
+        mapping == sorted(mapping) and set(mapping) == {0, 1, 2} and mapping.count(1) == 1,
+        mapping,
+        "texts in order, the short one once",
+        "tokenizer(texts, **options)['overflow_to_sample_mapping']",
+        texts=[LONG, "a", OTHER],
+        options=options,
+    )
     rows = {name: len(got[name]) for name in got}
-    expect.equal(set(rows.values()), {len(mapping)}, "{k: len(v) for k, v in tokenizer(texts, **options).items()}", texts=[LONG, "a", OTHER], options=options)
+    expect.equal(
+        set(rows.values()),
+        {len(mapping)},
+        "{k: len(v) for k, v in tokenizer(texts, **options).items()}",
+        texts=[LONG, "a", OTHER],
+        options=options,
+    )
 
 
 @applies_to(pairs_told)
@@ -111,7 +167,15 @@ def test_pair_truncation_strategies(checkpoint, tokenizer, expect, strategy, spa
     counts = pair_counts(len(first), len(second), length, strategy)
     # which of two equal texts loses the odd id is not promised
     choices = [first[:a] + second[:b] for a, b in counts]
-    expect.true(got in choices, got, f"one of {choices}", "tokenizer(first, second, **options)['input_ids']", first=LONG, second=OTHER, options=options)
+    expect.true(
+        got in choices,
+        got,
+        f"one of {choices}",
+        "tokenizer(first, second, **options)['input_ids']",
+        first=LONG,
+        second=OTHER,
+        options=options,
+    )
 
 
 @applies_to(fast)
@@ -119,10 +183,18 @@ def test_number_of_special_tokens(checkpoint, tokenizer, expect):
     """num_special_tokens_to_add is how many ids are added to a text and to a pair."""
     text = "a"
     one = len(ids(tokenizer, text)) - len(content(tokenizer, text))
-    expect.equal(tokenizer.num_special_tokens_to_add(pair=False), one, "tokenizer.num_special_tokens_to_add(pair=False)")
+    expect.equal(
+        tokenizer.num_special_tokens_to_add(pair=False),
+        one,
+        "tokenizer.num_special_tokens_to_add(pair=False)",
+    )
     bare = len(tokenizer(text, text, add_special_tokens=False)["input_ids"])
     two = len(ids(tokenizer, text, text)) - bare
-    expect.equal(tokenizer.num_special_tokens_to_add(pair=True), two, "tokenizer.num_special_tokens_to_add(pair=True)")
+    expect.equal(
+        tokenizer.num_special_tokens_to_add(pair=True),
+        two,
+        "tokenizer.num_special_tokens_to_add(pair=True)",
+    )
 
 
 @applies_to(encodes)
@@ -131,5 +203,12 @@ def test_maximum_length_is_the_files(checkpoint, tokenizer, expect, observe):
     observe("tokenization/maximum length", min(tokenizer.model_max_length, UNLIMITED))
     want = checkpoint.tokenizer_config.get("model_max_length")
     got = tokenizer.model_max_length
-    expect.true(got == want or want is None, got, f"{want}, from tokenizer_config.json", "tokenizer.model_max_length")
-    expect.true(want is not None or got >= 512, got, "a length or no limit", "tokenizer.model_max_length")
+    expect.true(
+        got == want or want is None,
+        got,
+        f"{want}, from tokenizer_config.json",
+        "tokenizer.model_max_length",
+    )
+    expect.true(
+        want is not None or got >= 512, got, "a length or no limit", "tokenizer.model_max_length"
+    )

@@ -10,9 +10,19 @@ from fixtures.tokenizer_files import encodes, knows_vocabulary, vocabulary
 def test_vocabulary_is_the_files(checkpoint, tokenizer, expect):
     """Every token of the files has its id in the vocabulary, and there are no others."""
     want, got = vocabulary(checkpoint), tokenizer.get_vocab()
-    wrong = {token: (got.get(token), number) for token, number in want.items() if got.get(token) != number}
-    expect.equal(dict(list(wrong.items())[:5]), {}, "{t: tokenizer.get_vocab()[t]} where it is not the files' id")
-    extra = set(got) - set(want) - set(tokenizer.all_special_tokens) - set(tokenizer.get_added_vocab())
+    wrong = {
+        token: (got.get(token), number)
+        for token, number in want.items()
+        if got.get(token) != number
+    }
+    expect.equal(
+        dict(list(wrong.items())[:5]),
+        {},
+        "{t: tokenizer.get_vocab()[t]} where it is not the files' id",
+    )
+    extra = (
+        set(got) - set(want) - set(tokenizer.all_special_tokens) - set(tokenizer.get_added_vocab())
+    )
     expect.equal(sorted(extra)[:5], [], "sorted(tokenizer.get_vocab()), less the files' tokens")
 
 
@@ -25,7 +35,11 @@ def test_ids_and_tokens_are_inverse(checkpoint, tokenizer, expect):
     wrong = [(i, t, b) for i, t, b in zip(numbers, tokens, back, strict=True) if i != b]
     # sentencepiece files may hold one piece twice; the first id is the piece's
     wrong = [row for row in wrong if tokens.count(row[1]) == 1]
-    expect.equal(wrong[:5], [], "[(i, t, tokenizer.convert_tokens_to_ids(t)) for i, t in enumerate(tokenizer.convert_ids_to_tokens(range(len(tokenizer))))], where they differ")
+    expect.equal(
+        wrong[:5],
+        [],
+        "[(i, t, tokenizer.convert_tokens_to_ids(t)) for i, t in enumerate(tokenizer.convert_ids_to_tokens(range(len(tokenizer))))], where they differ",
+    )
 
 
 @applies_to(encodes)
@@ -33,24 +47,43 @@ def test_conversion_takes_one_or_many(checkpoint, tokenizer, expect):
     """One id or token converts to what a list of one converts to."""
     number = len(tokenizer.get_vocab()) // 2
     token = tokenizer.convert_ids_to_tokens(number)
-    expect.equal(tokenizer.convert_ids_to_tokens([number]), [token], "tokenizer.convert_ids_to_tokens([i])", i=number)
-    expect.equal(tokenizer.convert_tokens_to_ids(token), tokenizer.convert_tokens_to_ids([token])[0], "tokenizer.convert_tokens_to_ids(token)", token=token)
+    expect.equal(
+        tokenizer.convert_ids_to_tokens([number]),
+        [token],
+        "tokenizer.convert_ids_to_tokens([i])",
+        i=number,
+    )
+    expect.equal(
+        tokenizer.convert_tokens_to_ids(token),
+        tokenizer.convert_tokens_to_ids([token])[0],
+        "tokenizer.convert_tokens_to_ids(token)",
+        token=token,
+    )
 
 
 @applies_to(encodes)
 def test_conversion_skips_special_tokens(checkpoint, tokenizer, expect):
     """convert_ids_to_tokens leaves special tokens out when asked."""
     special = list(tokenizer.all_special_ids)[:1]
-    number = next(i for i in tokenizer.get_vocab().values() if i not in set(tokenizer.all_special_ids))
+    number = next(
+        i for i in tokenizer.get_vocab().values() if i not in set(tokenizer.all_special_ids)
+    )
     got = tokenizer.convert_ids_to_tokens([*special, number], skip_special_tokens=True)
-    expect.equal(got, [tokenizer.convert_ids_to_tokens(number)], "tokenizer.convert_ids_to_tokens(ids, skip_special_tokens=True)", ids=[*special, number])
+    expect.equal(
+        got,
+        [tokenizer.convert_ids_to_tokens(number)],
+        "tokenizer.convert_ids_to_tokens(ids, skip_special_tokens=True)",
+        ids=[*special, number],
+    )
 
 
 @applies_to(encodes)
 def test_unknown_tokens_have_the_unknown_id(checkpoint, tokenizer, expect):
     """A token outside the vocabulary converts to the unknown id, or to None where there is none."""
     got = tokenizer.convert_tokens_to_ids("\u0f3a not a token \u0f3b")
-    expect.equal(got, tokenizer.unk_token_id, "tokenizer.convert_tokens_to_ids('\u0f3a not a token \u0f3b')")
+    expect.equal(
+        got, tokenizer.unk_token_id, "tokenizer.convert_tokens_to_ids('\u0f3a not a token \u0f3b')"
+    )
 
 
 @applies_to(encodes)
@@ -59,7 +92,12 @@ def test_length_counts_the_vocabulary(checkpoint, tokenizer, expect, observe):
     observe("tokenization/size", len(tokenizer))
     got = len(set(tokenizer.get_vocab().values()))
     expect.equal(len(tokenizer), got, "len(tokenizer)")
-    expect.true(tokenizer.vocab_size <= len(tokenizer), tokenizer.vocab_size, f"at most {len(tokenizer)}", "tokenizer.vocab_size")
+    expect.true(
+        tokenizer.vocab_size <= len(tokenizer),
+        tokenizer.vocab_size,
+        f"at most {len(tokenizer)}",
+        "tokenizer.vocab_size",
+    )
 
 
 @convention
@@ -68,7 +106,12 @@ def test_every_id_has_an_embedding(checkpoint, tokenizer, expect):
     """The embedding table of config.json has a row for every id of the tokenizer."""
     rows = checkpoint.config["vocab_size"]
     largest = max(tokenizer.get_vocab().values())
-    expect.true(largest < rows, largest, f"below {rows}, config.json's vocab_size", "max(tokenizer.get_vocab().values())")
+    expect.true(
+        largest < rows,
+        largest,
+        f"below {rows}, config.json's vocab_size",
+        "max(tokenizer.get_vocab().values())",
+    )
 
 
 @applies_to(has_fact("vocab-size"))

@@ -116,7 +116,10 @@ def test_interpolated_positions(checkpoint, model, expect, taller):
     rows, columns, _, _, extra = grid(checkpoint, image)
     black = image.repeat(1, 1, *taller)
     own, states = (
-        run(model, {"pixel_values": x}, interpolate_pos_encoding=x is black).hidden_states[0].double().cpu()
+        run(model, {"pixel_values": x}, interpolate_pos_encoding=x is black)
+        .hidden_states[0]
+        .double()
+        .cpu()
         for x in (image, black)
     )
     # a black image's embedding is a constant and the position, and a constant stretches to itself

@@ -40,7 +40,10 @@ FAULTS = [
         "The fused kernel drops the mask in cross-attention, where queries and keys differ in number.",
         edit(
             SDPA + "sdpa_attention_forward",
-            ("sdpa_kwargs = {}", "sdpa_kwargs = {}\n    if query.shape[2] < key.shape[2] and query.shape[2] > 1: attention_mask = None"),
+            (
+                "sdpa_kwargs = {}",
+                "sdpa_kwargs = {}\n    if query.shape[2] < key.shape[2] and query.shape[2] > 1: attention_mask = None",
+            ),
         ),
         ("?",),
         "bart-reverse",
@@ -48,7 +51,10 @@ FAULTS = [
     Fault(
         "sdpa-masks-like-a-decoder",
         "The fused kernel treats an encoder without padding as causal.",
-        edit(SDPA + "sdpa_attention_forward", ('else getattr(module, "is_causal", True)', "else True")),
+        edit(
+            SDPA + "sdpa_attention_forward",
+            ('else getattr(module, "is_causal", True)', "else True"),
+        ),
         ("?",),
         "roberta-span",
     ),
@@ -84,7 +90,10 @@ FAULTS = [
         "The fused kernel adds T5's position bias of the first head to all heads.",
         edit(
             SDPA + "create_position_bias_mask",
-            ("min_dtype = torch.finfo(key.dtype).min", "min_dtype = torch.finfo(key.dtype).min\n    position_bias = position_bias[:, :1].expand_as(position_bias)"),
+            (
+                "min_dtype = torch.finfo(key.dtype).min",
+                "min_dtype = torch.finfo(key.dtype).min\n    position_bias = position_bias[:, :1].expand_as(position_bias)",
+            ),
         ),
         ("?",),
         "t5-reverse",
@@ -92,7 +101,9 @@ FAULTS = [
     Fault(
         "sdpa-skips-the-window",
         "Sliding windows are left to is_causal when the fused kernel is used.",
-        edit("masking_utils:_ignore_causal_mask_sdpa", ("kv_length >= local_attention_size", "False")),
+        edit(
+            "masking_utils:_ignore_causal_mask_sdpa", ("kv_length >= local_attention_size", "False")
+        ),
         ("?",),
         "mistral-sliding",
     ),
@@ -129,7 +140,10 @@ FAULTS = [
         "The padding mask is read one position to the left.",
         edit(
             "masking_utils:padding_mask_function",
-            ("padding_mask[batch_idx, kv_idx]", "padding_mask[batch_idx, (kv_idx - 1).clamp(min=0)]"),
+            (
+                "padding_mask[batch_idx, kv_idx]",
+                "padding_mask[batch_idx, (kv_idx - 1).clamp(min=0)]",
+            ),
         ),
         ("?",),
         "distilbert-sentiment",
@@ -137,14 +151,19 @@ FAULTS = [
     Fault(
         "padding-mask-of-the-first-row",
         "All rows of a batch are masked like the first.",
-        edit("masking_utils:padding_mask_function", ("[batch_idx, kv_idx]", "[batch_idx * 0, kv_idx]")),
+        edit(
+            "masking_utils:padding_mask_function",
+            ("[batch_idx, kv_idx]", "[batch_idx * 0, kv_idx]"),
+        ),
         ("?",),
         "roberta-span",
     ),
     Fault(
         "soft-mask",
         "Masked positions get a score of -10 instead of the smallest number.",
-        edit("masking_utils:eager_mask", ("min_dtype = torch.finfo(dtype).min", "min_dtype = -10.0")),
+        edit(
+            "masking_utils:eager_mask", ("min_dtype = torch.finfo(dtype).min", "min_dtype = -10.0")
+        ),
         ("?",),
         "gpt2-counting",
     ),
@@ -172,21 +191,29 @@ FAULTS = [
     Fault(
         "window-too-narrow",
         "A sliding window of n reaches n - 1 tokens.",
-        edit("masking_utils:sliding_window_overlay", ("q_idx - sliding_window", "q_idx - sliding_window + 1")),
+        edit(
+            "masking_utils:sliding_window_overlay",
+            ("q_idx - sliding_window", "q_idx - sliding_window + 1"),
+        ),
         ("?",),
         "mistral-random",
     ),
     Fault(
         "window-ignored",
         "Mistral masks causally, whatever its window.",
-        edit(MISTRAL + "MistralModel.forward", ("if self.config.sliding_window is None", "if True")),
+        edit(
+            MISTRAL + "MistralModel.forward", ("if self.config.sliding_window is None", "if True")
+        ),
         ("?",),
         "mistral-sliding",
     ),
     Fault(
         "packed-sequences-everywhere",
         "Consecutive positions are taken for the boundaries of packed sequences.",
-        edit("masking_utils:find_packed_sequence_indices", ("(position_diff != 1)", "(position_diff == 1)")),
+        edit(
+            "masking_utils:find_packed_sequence_indices",
+            ("(position_diff != 1)", "(position_diff == 1)"),
+        ),
         ("?",),
         "llama-chat",
     ),
@@ -226,7 +253,10 @@ FAULTS = [
         "The attentions DistilBERT returns are the scores, not the weights.",
         edit(
             "models.distilbert.modeling_distilbert:eager_attention_forward",
-            ("attn_weights = nn.functional.softmax", "scores = attn_weights\n    attn_weights = nn.functional.softmax"),
+            (
+                "attn_weights = nn.functional.softmax",
+                "scores = attn_weights\n    attn_weights = nn.functional.softmax",
+            ),
             ("return attn_output, attn_weights", "return attn_output, scores"),
         ),
         ("?",),
@@ -237,7 +267,10 @@ FAULTS = [
         "BERT's heads are put together feature by feature instead of one after the other.",
         edit(
             BERT + "BertSelfAttention.forward",
-            ("attn_output.reshape(*input_shape, -1)", "attn_output.transpose(-1, -2).reshape(*input_shape, -1)"),
+            (
+                "attn_output.reshape(*input_shape, -1)",
+                "attn_output.transpose(-1, -2).reshape(*input_shape, -1)",
+            ),
         ),
         ("?",),
         "bert-cased-tagger",
@@ -247,7 +280,10 @@ FAULTS = [
         "GPT-2 takes the first third of its projection for the keys.",
         edit(
             GPT2 + "GPT2Attention.forward",
-            ("query_states, key_states, value_states = self.c_attn", "key_states, query_states, value_states = self.c_attn"),
+            (
+                "query_states, key_states, value_states = self.c_attn",
+                "key_states, query_states, value_states = self.c_attn",
+            ),
         ),
         ("?",),
         "gpt2-counting",
@@ -286,35 +322,50 @@ FAULTS = [
     Fault(
         "t5-cross-attends-to-itself",
         "T5's cross-attention reads the decoder's states.",
-        edit(T5 + "T5Attention.forward", ("key_value_states if is_cross_attention else hidden_states", "hidden_states")),
+        edit(
+            T5 + "T5Attention.forward",
+            ("key_value_states if is_cross_attention else hidden_states", "hidden_states"),
+        ),
         ("?",),
         "t5-random",
     ),
     Fault(
         "bart-cross-attention-unmasked",
         "BART's decoder attends to the encoder's padding.",
-        edit(BART + "BartDecoderLayer.forward", ("attention_mask=encoder_attention_mask", "attention_mask=None")),
+        edit(
+            BART + "BartDecoderLayer.forward",
+            ("attention_mask=encoder_attention_mask", "attention_mask=None"),
+        ),
         ("?",),
         "bart-random",
     ),
     Fault(
         "mbart-cross-attention-unmasked",
         "mBART's decoder attends to the encoder's padding.",
-        edit(MBART + "MBartDecoderLayer.forward", ("attention_mask=encoder_attention_mask", "attention_mask=None")),
+        edit(
+            MBART + "MBartDecoderLayer.forward",
+            ("attention_mask=encoder_attention_mask", "attention_mask=None"),
+        ),
         ("?",),
         "mbart-random",
     ),
     Fault(
         "bart-encoder-unmasked",
         "BART's encoder attends to padding.",
-        edit(BART + "BartEncoderLayer.forward", ("attention_mask=attention_mask", "attention_mask=None")),
+        edit(
+            BART + "BartEncoderLayer.forward",
+            ("attention_mask=attention_mask", "attention_mask=None"),
+        ),
         ("?",),
         "bart-topics",
     ),
     Fault(
         "decoder-padding-ignored",
         "A mask for the decoder's input is not used.",
-        edit(BART + "BartModel.forward", ("attention_mask=decoder_attention_mask", "attention_mask=None")),
+        edit(
+            BART + "BartModel.forward",
+            ("attention_mask=decoder_attention_mask", "attention_mask=None"),
+        ),
         ("?",),
         "bart-reverse",
     ),
@@ -328,14 +379,20 @@ FAULTS = [
     Fault(
         "deit-unscaled-attention",
         "DeiT's attention scores are not divided by sqrt(head size).",
-        edit("models.deit.modeling_deit:DeiTAttention.forward", ("scaling=self.scaling", "scaling=1.0")),
+        edit(
+            "models.deit.modeling_deit:DeiTAttention.forward",
+            ("scaling=self.scaling", "scaling=1.0"),
+        ),
         ("?",),
         "deit-shapes",
     ),
     Fault(
         "vit-values-from-keys",
         "ViT's values are projected with the keys' matrix.",
-        edit(VIT + "ViTAttention.forward", ("self.v_proj(hidden_states)", "self.k_proj(hidden_states)")),
+        edit(
+            VIT + "ViTAttention.forward",
+            ("self.v_proj(hidden_states)", "self.k_proj(hidden_states)"),
+        ),
         ("?",),
         "vit-random",
     ),

@@ -14,7 +14,13 @@ FAULTS = [
     Fault(
         "cache-forgets-values",
         "Only the newest values are kept, beside all keys.",
-        edit(DYNAMIC + "update", ("torch.cat([self.values, value_states], dim=-2)", "torch.cat([self.values[..., : -1, :], value_states[..., -1:, :], value_states], dim=-2)[..., -self.keys.shape[-2] :, :]")),
+        edit(
+            DYNAMIC + "update",
+            (
+                "torch.cat([self.values, value_states], dim=-2)",
+                "torch.cat([self.values[..., : -1, :], value_states[..., -1:, :], value_states], dim=-2)[..., -self.keys.shape[-2] :, :]",
+            ),
+        ),
         ("?",),
         "gpt2-counting",
     ),
@@ -32,14 +38,23 @@ FAULTS = [
     Fault(
         "cache-length-off-by-one",
         "A cache says it holds one position less than it does.",
-        edit(DYNAMIC + "get_seq_length", ("return self.keys.shape[-2]", "return self.keys.shape[-2] - 1")),
+        edit(
+            DYNAMIC + "get_seq_length",
+            ("return self.keys.shape[-2]", "return self.keys.shape[-2] - 1"),
+        ),
         ("?",),
         "bart-reverse",
     ),
     Fault(
         "cache-values-in-half",
         "Cached values are rounded to bfloat16.",
-        edit(DYNAMIC + "update", ("[self.values, value_states]", "[self.values, value_states.bfloat16().to(value_states.dtype)]")),
+        edit(
+            DYNAMIC + "update",
+            (
+                "[self.values, value_states]",
+                "[self.values, value_states.bfloat16().to(value_states.dtype)]",
+            ),
+        ),
         ("?",),
         "llama-yarn",
     ),
@@ -53,14 +68,19 @@ FAULTS = [
     Fault(
         "cache-not-reordered",
         "Beam search does not reorder the cache.",
-        edit(CACHE + "CacheLayerMixin.reorder_cache", ("if self.get_seq_length() > 0:", "if False:")),
+        edit(
+            CACHE + "CacheLayerMixin.reorder_cache", ("if self.get_seq_length() > 0:", "if False:")
+        ),
         ("?",),
         "gpt2-counting",
     ),
     Fault(
         "cache-reorders-keys-only",
         "Beam search reorders the keys and not the values.",
-        edit(CACHE + "CacheLayerMixin.reorder_cache", ("self.values.index_select(0, beam_idx.to(self.values.device))", "self.values")),
+        edit(
+            CACHE + "CacheLayerMixin.reorder_cache",
+            ("self.values.index_select(0, beam_idx.to(self.values.device))", "self.values"),
+        ),
         ("?",),
         "t5-reverse",
     ),
@@ -69,8 +89,14 @@ FAULTS = [
         "A sliding cache keeps one position too few.",
         edit(
             SLIDING + "update",
-            ("full_key_states[:, :, -self.sliding_window + 1 :, :]", "full_key_states[:, :, -self.sliding_window + 2 :, :]"),
-            ("full_value_states[:, :, -self.sliding_window + 1 :, :]", "full_value_states[:, :, -self.sliding_window + 2 :, :]"),
+            (
+                "full_key_states[:, :, -self.sliding_window + 1 :, :]",
+                "full_key_states[:, :, -self.sliding_window + 2 :, :]",
+            ),
+            (
+                "full_value_states[:, :, -self.sliding_window + 1 :, :]",
+                "full_value_states[:, :, -self.sliding_window + 2 :, :]",
+            ),
         ),
         ("?",),
         "mistral-sliding",
@@ -78,7 +104,13 @@ FAULTS = [
     Fault(
         "sliding-cache-mask-offset",
         "The mask over a full sliding cache is shifted by one.",
-        edit(SLIDING + "get_mask_sizes", ("self.cumulative_length - self.sliding_window + 1", "self.cumulative_length - self.sliding_window")),
+        edit(
+            SLIDING + "get_mask_sizes",
+            (
+                "self.cumulative_length - self.sliding_window + 1",
+                "self.cumulative_length - self.sliding_window",
+            ),
+        ),
         ("?",),
         "mistral-random",
     ),
@@ -87,8 +119,14 @@ FAULTS = [
         "A full sliding cache keeps the oldest positions.",
         edit(
             SLIDING + "update",
-            ("full_key_states[:, :, -self.sliding_window + 1 :, :]", "full_key_states[:, :, : self.sliding_window - 1, :]"),
-            ("full_value_states[:, :, -self.sliding_window + 1 :, :]", "full_value_states[:, :, : self.sliding_window - 1, :]"),
+            (
+                "full_key_states[:, :, -self.sliding_window + 1 :, :]",
+                "full_key_states[:, :, : self.sliding_window - 1, :]",
+            ),
+            (
+                "full_value_states[:, :, -self.sliding_window + 1 :, :]",
+                "full_value_states[:, :, : self.sliding_window - 1, :]",
+            ),
         ),
         ("?",),
         "mistral-sliding",
@@ -98,7 +136,10 @@ FAULTS = [
         "A model without a cache of the caller's goes on with its last one.",
         edit(
             "models.llama.modeling_llama:LlamaModel.forward",
-            ("past_key_values = DynamicCache(config=self.config)", "past_key_values = self.__dict__.setdefault('last', DynamicCache(config=self.config))"),
+            (
+                "past_key_values = DynamicCache(config=self.config)",
+                "past_key_values = self.__dict__.setdefault('last', DynamicCache(config=self.config))",
+            ),
         ),
         ("?",),
         "llama-chat",
@@ -108,11 +149,13 @@ FAULTS = [
         "T5's cross-attention goes on with the keys of an earlier input.",
         edit(
             "models.t5.modeling_t5:T5Attention.forward",
-            ("value_states = self.v(current_states).view(kv_shape).transpose(1, 2)",
-             "value_states = self.v(current_states).view(kv_shape).transpose(1, 2)\n"
-             "        if is_cross_attention and past_key_values is not None:\n"
-             "            last = self.__dict__.setdefault('last', key_states)\n"
-             "            key_states = last if last.shape == key_states.shape else key_states"),
+            (
+                "value_states = self.v(current_states).view(kv_shape).transpose(1, 2)",
+                "value_states = self.v(current_states).view(kv_shape).transpose(1, 2)\n"
+                "        if is_cross_attention and past_key_values is not None:\n"
+                "            last = self.__dict__.setdefault('last', key_states)\n"
+                "            key_states = last if last.shape == key_states.shape else key_states",
+            ),
         ),
         ("?",),
         "t5-reverse",
@@ -120,14 +163,23 @@ FAULTS = [
     Fault(
         "cross-cache-grows",
         "BART's cross-attention computes its keys anew and appends them in every step.",
-        edit("models.bart.modeling_bart:BartAttention.forward", ("past_key_values.is_updated[self.layer_idx] = True", "pass")),
+        edit(
+            "models.bart.modeling_bart:BartAttention.forward",
+            ("past_key_values.is_updated[self.layer_idx] = True", "pass"),
+        ),
         ("?",),
         "bart-reverse",
     ),
     Fault(
         "static-cache-slot-off-by-one",
         "A static cache writes new positions one slot too early.",
-        edit(STATIC + "update", ("torch.arange(kv_length, device=self.device) + self.cumulative_length", "(torch.arange(kv_length, device=self.device) + self.cumulative_length - 1).clamp(min=0)")),
+        edit(
+            STATIC + "update",
+            (
+                "torch.arange(kv_length, device=self.device) + self.cumulative_length",
+                "(torch.arange(kv_length, device=self.device) + self.cumulative_length - 1).clamp(min=0)",
+            ),
+        ),
         ("?",),
         "llama-chat",
     ),
@@ -145,14 +197,26 @@ FAULTS = [
     Fault(
         "crop-keeps-values",
         "Taking back rejected tokens leaves one of them in the cache.",
-        edit(DYNAMIC + "crop", ("self.keys[..., : -abs(tokens_to_remove), :]", "self.keys[..., : -abs(tokens_to_remove), :].roll(1, dims=-2)")),
+        edit(
+            DYNAMIC + "crop",
+            (
+                "self.keys[..., : -abs(tokens_to_remove), :]",
+                "self.keys[..., : -abs(tokens_to_remove), :].roll(1, dims=-2)",
+            ),
+        ),
         ("?",),
         "gpt2-counting",
     ),
     Fault(
         "cache-off-means-on",
         "use_cache=False returns a cache all the same.",
-        edit("models.gpt2.modeling_gpt2:GPT2Model.forward", ("past_key_values = past_key_values if use_cache else None", "past_key_values = past_key_values or DynamicCache(config=self.config)")),
+        edit(
+            "models.gpt2.modeling_gpt2:GPT2Model.forward",
+            (
+                "past_key_values = past_key_values if use_cache else None",
+                "past_key_values = past_key_values or DynamicCache(config=self.config)",
+            ),
+        ),
         ("?",),
         "gpt2-counting",
     ),
@@ -162,7 +226,10 @@ FAULTS = [
         edit(
             DYNAMIC + "batch_repeat_interleave",
             ("self.keys.repeat_interleave(repeats, dim=0)", "self.keys.repeat(repeats, 1, 1, 1)"),
-            ("self.values.repeat_interleave(repeats, dim=0)", "self.values.repeat(repeats, 1, 1, 1)"),
+            (
+                "self.values.repeat_interleave(repeats, dim=0)",
+                "self.values.repeat(repeats, 1, 1, 1)",
+            ),
         ),
         ("?",),
         "llama-chat",

@@ -12,21 +12,30 @@ FAULTS = [
     Fault(
         "greedy-takes-the-second",
         "Greedy decoding takes the second best token.",
-        edit(MIXIN + "_sample", ("torch.argmax(next_token_scores, dim=-1)", "next_token_scores.topk(2).indices[:, 1]")),
+        edit(
+            MIXIN + "_sample",
+            ("torch.argmax(next_token_scores, dim=-1)", "next_token_scores.topk(2).indices[:, 1]"),
+        ),
         ("?",),
         "llama-bytes",
     ),
     Fault(
         "logits-of-the-first-position",
         "Generation reads the first position's logits.",
-        edit(MIXIN + "_sample", ("outputs.logits[:, -1]", "outputs.logits[:, 0]"), ),
+        edit(
+            MIXIN + "_sample",
+            ("outputs.logits[:, -1]", "outputs.logits[:, 0]"),
+        ),
         ("?",),
         "t5-gated",
     ),
     Fault(
         "raw-logits-processed",
         "output_logits holds the processed scores.",
-        edit(MIXIN + "_sample", ("raw_logits += (next_token_logits,)", "raw_logits += (next_token_scores - 1,)")),
+        edit(
+            MIXIN + "_sample",
+            ("raw_logits += (next_token_logits,)", "raw_logits += (next_token_scores - 1,)"),
+        ),
         ("?",),
         "mistral-sliding",
     ),
@@ -47,7 +56,13 @@ FAULTS = [
     Fault(
         "stops-when-one-is-done",
         "A batch ends as soon as one of its rows does.",
-        edit(MIXIN + "_sample", ("stop_check(unfinished_sequences,", "stop_check(unfinished_sequences.min() * unfinished_sequences,")),
+        edit(
+            MIXIN + "_sample",
+            (
+                "stop_check(unfinished_sequences,",
+                "stop_check(unfinished_sequences.min() * unfinished_sequences,",
+            ),
+        ),
         ("?",),
         "llama-chat",
     ),
@@ -61,21 +76,30 @@ FAULTS = [
     Fault(
         "only-the-first-end-token",
         "Of several end tokens only the first ends generation.",
-        edit(STOP + "EosTokenCriteria.__call__", ("self.eos_token_id).any", "self.eos_token_id[:1]).any")),
+        edit(
+            STOP + "EosTokenCriteria.__call__",
+            ("self.eos_token_id).any", "self.eos_token_id[:1]).any"),
+        ),
         ("?",),
         "llama-bytes",
     ),
     Fault(
         "one-token-too-many",
         "max_length is exceeded by one.",
-        edit(STOP + "MaxLengthCriteria.__call__", ("cur_len >= self.max_length", "cur_len > self.max_length")),
+        edit(
+            STOP + "MaxLengthCriteria.__call__",
+            ("cur_len >= self.max_length", "cur_len > self.max_length"),
+        ),
         ("?",),
         "t5-reverse",
     ),
     Fault(
         "samples-are-the-best",
         "Sampling takes the most likely token.",
-        edit(MIXIN + "_sample", ("torch.multinomial(probs, num_samples=1).squeeze(1)", "probs.argmax(-1)")),
+        edit(
+            MIXIN + "_sample",
+            ("torch.multinomial(probs, num_samples=1).squeeze(1)", "probs.argmax(-1)"),
+        ),
         ("?",),
         "gpt2-random",
     ),
@@ -89,7 +113,13 @@ FAULTS = [
     Fault(
         "samples-repeat-in-a-batch",
         "All rows of a batch draw the same number.",
-        edit(MIXIN + "_sample", ("torch.multinomial(probs, num_samples=1).squeeze(1)", "torch.multinomial(probs[:1], num_samples=1).squeeze(1).expand(len(probs))")),
+        edit(
+            MIXIN + "_sample",
+            (
+                "torch.multinomial(probs, num_samples=1).squeeze(1)",
+                "torch.multinomial(probs[:1], num_samples=1).squeeze(1).expand(len(probs))",
+            ),
+        ),
         ("?",),
         "gpt2-random",
     ),
@@ -98,7 +128,10 @@ FAULTS = [
         "An encoder-decoder starts with the token after its start token.",
         edit(
             MIXIN + "_prepare_decoder_input_ids_for_generation",
-            ("if decoder_input_ids is None:\n        decoder_input_ids = decoder_start_token_id", "if decoder_input_ids is None:\n        decoder_input_ids = decoder_start_token_id + 1"),
+            (
+                "if decoder_input_ids is None:\n        decoder_input_ids = decoder_start_token_id",
+                "if decoder_input_ids is None:\n        decoder_input_ids = decoder_start_token_id + 1",
+            ),
         ),
         ("?",),
         "mbart-random",
@@ -108,8 +141,12 @@ FAULTS = [
         "decoder_input_ids given to generate are ignored.",
         edit(
             MIXIN + "_prepare_decoder_input_ids_for_generation",
-            ('decoder_input_ids = model_kwargs.pop("decoder_input_ids")', 'decoder_input_ids = model_kwargs.pop("decoder_input_ids") and None'
-             if False else 'model_kwargs.pop("decoder_input_ids"); decoder_input_ids = None'),
+            (
+                'decoder_input_ids = model_kwargs.pop("decoder_input_ids")',
+                'decoder_input_ids = model_kwargs.pop("decoder_input_ids") and None'
+                if False
+                else 'model_kwargs.pop("decoder_input_ids"); decoder_input_ids = None',
+            ),
         ),
         ("?",),
         "bart-reverse",
@@ -117,59 +154,107 @@ FAULTS = [
     Fault(
         "encoder-mask-lost-in-generate",
         "generate encodes a padded batch without its mask.",
-        edit(MIXIN + "_prepare_text_encoder_decoder_kwargs_for_generation", ('encoder_kwargs["return_dict"] = True', 'encoder_kwargs["return_dict"] = True; encoder_kwargs.pop("attention_mask", None)')),
+        edit(
+            MIXIN + "_prepare_text_encoder_decoder_kwargs_for_generation",
+            (
+                'encoder_kwargs["return_dict"] = True',
+                'encoder_kwargs["return_dict"] = True; encoder_kwargs.pop("attention_mask", None)',
+            ),
+        ),
         ("?",),
         "t5-reverse",
     ),
     Fault(
         "cross-mask-lost-in-generate",
         "generate decodes a padded batch without the encoder's mask.",
-        edit(MIXIN + "prepare_inputs_for_generation", ("if encoder_attention_mask is not None:", "if False:"),
-             ('kwargs_to_avoid_forwarding = ("labels",', 'kwargs_to_avoid_forwarding = ("attention_mask", "labels",')),
+        edit(
+            MIXIN + "prepare_inputs_for_generation",
+            ("if encoder_attention_mask is not None:", "if False:"),
+            (
+                'kwargs_to_avoid_forwarding = ("labels",',
+                'kwargs_to_avoid_forwarding = ("attention_mask", "labels",',
+            ),
+        ),
         ("?",),
         "bart-reverse",
     ),
     Fault(
         "mask-not-inferred",
         "generate without a mask attends to padding.",
-        edit(MIXIN + "_prepare_attention_mask_for_generation", ("if pad_token_id is None:", "if True:")),
+        edit(
+            MIXIN + "_prepare_attention_mask_for_generation",
+            ("if pad_token_id is None:", "if True:"),
+        ),
         ("?",),
         "llama-chat",
     ),
     Fault(
         "mask-not-extended",
         "generate masks each new token.",
-        edit(MIXIN + "_update_model_kwargs_for_generation", ("attention_mask.new_ones(", "attention_mask.new_zeros(")),
+        edit(
+            MIXIN + "_update_model_kwargs_for_generation",
+            ("attention_mask.new_ones(", "attention_mask.new_zeros("),
+        ),
         ("?",),
         "gpt2-counting",
     ),
     Fault(
         "batch-expanded-in-turns",
         "Several sequences per row are tiled instead of repeated row by row.",
-        edit(MIXIN + "_expand_inputs_for_generation", ("input_ids = input_ids.repeat_interleave(expand_size, dim=0)", "input_ids = input_ids.repeat(expand_size, 1)")),
+        edit(
+            MIXIN + "_expand_inputs_for_generation",
+            (
+                "input_ids = input_ids.repeat_interleave(expand_size, dim=0)",
+                "input_ids = input_ids.repeat(expand_size, 1)",
+            ),
+        ),
         ("?",),
         "gpt2-counting",
     ),
     Fault(
         "embeddings-lost-in-generate",
         "generate given embeddings reads only the last of them.",
-        edit(MIXIN + "prepare_inputs_for_generation", ("if next_sequence_length is not None else inputs_embeds\n", "if next_sequence_length is not None else inputs_embeds.flip(1)\n")),
+        edit(
+            MIXIN + "prepare_inputs_for_generation",
+            (
+                "if next_sequence_length is not None else inputs_embeds\n",
+                "if next_sequence_length is not None else inputs_embeds.flip(1)\n",
+            ),
+        ),
         ("?",),
         "llama-chat",
     ),
     Fault(
         "beams-worst-first",
         "Beams are returned worst first.",
-        edit(MIXIN + "_beam_search", ("sequences = self._flatten_beam_dim(sequences[:, :num_return_sequences, :])", "sequences = self._flatten_beam_dim(sequences.flip(1)[:, :num_return_sequences, :])"),
-             ("beam_scores[:, :num_return_sequences]", "beam_scores.flip(1)[:, :num_return_sequences]"),
-             ("beam_indices[:, :num_return_sequences, :]", "beam_indices.flip(1)[:, :num_return_sequences, :]")),
+        edit(
+            MIXIN + "_beam_search",
+            (
+                "sequences = self._flatten_beam_dim(sequences[:, :num_return_sequences, :])",
+                "sequences = self._flatten_beam_dim(sequences.flip(1)[:, :num_return_sequences, :])",
+            ),
+            (
+                "beam_scores[:, :num_return_sequences]",
+                "beam_scores.flip(1)[:, :num_return_sequences]",
+            ),
+            (
+                "beam_indices[:, :num_return_sequences, :]",
+                "beam_indices.flip(1)[:, :num_return_sequences, :]",
+            ),
+        ),
         ("?",),
         "gpt2-counting",
     ),
     Fault(
         "beam-scores-not-accumulated",
         "A beam's score is that of its last token.",
-        edit(MIXIN + "_beam_search", ("log_probs + running_beam_scores[:, :, None]", "log_probs + 0 * running_beam_scores[:, :, None]")),
+        edit(
+            MIXIN + "_beam_search",
+            (
+                "log_probs + running_beam_scores[:, :, None]",
+                "log_probs + 0 * running_beam_scores[:, :, None]",
+            ),
+        ),
         ("?",),
         "t5-gated",
     ),
@@ -183,14 +268,23 @@ FAULTS = [
     Fault(
         "length-penalty-counts-the-prompt",
         "A beam's length includes its prompt.",
-        edit(MIXIN + "_update_finished_beams", ("(cur_len + 1 - decoder_prompt_len)", "(cur_len + 1)")),
+        edit(
+            MIXIN + "_update_finished_beams",
+            ("(cur_len + 1 - decoder_prompt_len)", "(cur_len + 1)"),
+        ),
         ("?",),
         "gpt2-counting",
     ),
     Fault(
         "beams-of-one-row",
         "Beams of a batch are scored from the first row's logits.",
-        edit(MIXIN + "_beam_search", ("log_probs = self._unflatten_beam_dim(log_probs, batch_size, num_beams)", "log_probs = self._unflatten_beam_dim(log_probs, batch_size, num_beams)[:1].expand(batch_size, -1, -1)")),
+        edit(
+            MIXIN + "_beam_search",
+            (
+                "log_probs = self._unflatten_beam_dim(log_probs, batch_size, num_beams)",
+                "log_probs = self._unflatten_beam_dim(log_probs, batch_size, num_beams)[:1].expand(batch_size, -1, -1)",
+            ),
+        ),
         ("?",),
         "mistral-sliding",
     ),
@@ -221,21 +315,33 @@ FAULTS = [
     Fault(
         "patience-forgets-the-penalty",
         "early_stopping='never' stops by the current length.",
-        edit(MIXIN + "_check_early_stop_heuristic", ('early_stopping == "never" and length_penalty > 0.0', "False")),
+        edit(
+            MIXIN + "_check_early_stop_heuristic",
+            ('early_stopping == "never" and length_penalty > 0.0', "False"),
+        ),
         ("?",),
         "gpt2-counting",
     ),
     Fault(
         "transition-scores-not-normalised",
         "compute_transition_scores does not normalise.",
-        edit(MIXIN + "compute_transition_scores", ("torch.nn.functional.log_softmax(stacked_scores, dim=1)", "stacked_scores")),
+        edit(
+            MIXIN + "compute_transition_scores",
+            ("torch.nn.functional.log_softmax(stacked_scores, dim=1)", "stacked_scores"),
+        ),
         ("?",),
         "gpt2-random",
     ),
     Fault(
         "transition-scores-of-another-beam",
         "compute_transition_scores follows the wrong beam.",
-        edit(MIXIN + "compute_transition_scores", ("beam_sequence_indices = beam_indices *", "beam_sequence_indices = 0 * beam_indices *")),
+        edit(
+            MIXIN + "compute_transition_scores",
+            (
+                "beam_sequence_indices = beam_indices *",
+                "beam_sequence_indices = 0 * beam_indices *",
+            ),
+        ),
         ("?",),
         "gpt2-counting",
     ),
@@ -249,7 +355,13 @@ FAULTS = [
     Fault(
         "drafts-accepted-blindly",
         "Assisted decoding accepts every drafted token.",
-        edit(MIXIN + "_assisted_decoding", ("n_matches = ((~(candidate_new_tokens == selected_tokens[:, :-1])).cumsum(dim=-1) < 1).sum()", "n_matches = candidate_new_tokens.new_tensor(candidate_new_tokens.shape[1])")),
+        edit(
+            MIXIN + "_assisted_decoding",
+            (
+                "n_matches = ((~(candidate_new_tokens == selected_tokens[:, :-1])).cumsum(dim=-1) < 1).sum()",
+                "n_matches = candidate_new_tokens.new_tensor(candidate_new_tokens.shape[1])",
+            ),
+        ),
         ("?",),
         "gpt2-counting",
     ),

@@ -35,21 +35,30 @@ FAULTS = [
     Fault(
         "masked-head-not-normalised",
         "The head for masked words skips its norm.",
-        edit(BERT + "BertPredictionHeadTransform.forward", ("hidden_states = self.LayerNorm(hidden_states)", "pass")),
+        edit(
+            BERT + "BertPredictionHeadTransform.forward",
+            ("hidden_states = self.LayerNorm(hidden_states)", "pass"),
+        ),
         ("?",),
         "bert-masked",
     ),
     Fault(
         "tagger-reads-shifted-states",
         "BERT's tagger labels each token by its left neighbour.",
-        edit(BERT + "BertForTokenClassification.forward", ("sequence_output = outputs[0]", "sequence_output = outputs[0].roll(1, dims=1)")),
+        edit(
+            BERT + "BertForTokenClassification.forward",
+            ("sequence_output = outputs[0]", "sequence_output = outputs[0].roll(1, dims=1)"),
+        ),
         ("?",),
         "bert-cased-tagger",
     ),
     Fault(
         "distilbert-tagger-loss-counts-ignored",
         "DistilBERT's tagging loss counts positions marked to be ignored.",
-        edit(DISTILBERT + "DistilBertForTokenClassification.forward", ("labels.view(-1))", "labels.view(-1).clamp(min=0))")),
+        edit(
+            DISTILBERT + "DistilBertForTokenClassification.forward",
+            ("labels.view(-1))", "labels.view(-1).clamp(min=0))"),
+        ),
         ("?",),
         "distilbert-tagger",
     ),
@@ -70,35 +79,53 @@ FAULTS = [
     Fault(
         "regression-by-absolute-error",
         "The loss of a regression head is the absolute error.",
-        edit(ROBERTA + "RobertaForSequenceClassification.forward", ("loss_fct = MSELoss()", "loss_fct = nn.L1Loss()")),
+        edit(
+            ROBERTA + "RobertaForSequenceClassification.forward",
+            ("loss_fct = MSELoss()", "loss_fct = nn.L1Loss()"),
+        ),
         ("?",),
         "roberta-random",
     ),
     Fault(
         "several-labels-by-cross-entropy",
         "The loss of a multi-label head is a cross entropy.",
-        edit(DISTILBERT + "DistilBertForSequenceClassification.forward", ("BCEWithLogitsLoss()", "CrossEntropyLoss()")),
+        edit(
+            DISTILBERT + "DistilBertForSequenceClassification.forward",
+            ("BCEWithLogitsLoss()", "CrossEntropyLoss()"),
+        ),
         ("?",),
         "distilbert-random",
     ),
     Fault(
         "distilbert-without-relu",
         "DistilBERT's classifier leaves out its ReLU.",
-        edit(DISTILBERT + "DistilBertForSequenceClassification.forward", ("nn.ReLU()(pooled_output)", "pooled_output")),
+        edit(
+            DISTILBERT + "DistilBertForSequenceClassification.forward",
+            ("nn.ReLU()(pooled_output)", "pooled_output"),
+        ),
         ("?",),
         "distilbert-sentiment",
     ),
     Fault(
         "span-ends-swapped",
         "A span's start scores are returned as its end scores.",
-        edit(DISTILBERT + "DistilBertForQuestionAnswering.forward", ("start_logits, end_logits = logits.split(1, dim=-1)", "end_logits, start_logits = logits.split(1, dim=-1)")),
+        edit(
+            DISTILBERT + "DistilBertForQuestionAnswering.forward",
+            (
+                "start_logits, end_logits = logits.split(1, dim=-1)",
+                "end_logits, start_logits = logits.split(1, dim=-1)",
+            ),
+        ),
         ("?",),
         "distilbert-span",
     ),
     Fault(
         "span-loss-not-halved",
         "The loss of a span is the sum of its two losses.",
-        edit(ROBERTA + "RobertaForQuestionAnswering.forward", ("(start_loss + end_loss) / 2", "(start_loss + end_loss)")),
+        edit(
+            ROBERTA + "RobertaForQuestionAnswering.forward",
+            ("(start_loss + end_loss) / 2", "(start_loss + end_loss)"),
+        ),
         ("?",),
         "roberta-span",
     ),
@@ -112,7 +139,10 @@ FAULTS = [
     Fault(
         "loss-counts-ignored-labels",
         "Labels of -100 are counted as the first token.",
-        edit(LOSS + "fixed_cross_entropy", ("cross_entropy(source, target,", "cross_entropy(source, target.clamp(min=0),")),
+        edit(
+            LOSS + "fixed_cross_entropy",
+            ("cross_entropy(source, target,", "cross_entropy(source, target.clamp(min=0),"),
+        ),
         ("?",),
         "llama-chat",
     ),
@@ -126,28 +156,46 @@ FAULTS = [
     Fault(
         "accumulated-loss-ignored",
         "num_items_in_batch is ignored.",
-        edit(LOSS + "fixed_cross_entropy", ("loss = loss / num_items_in_batch", "loss = loss / target.ne(ignore_index).sum()")),
+        edit(
+            LOSS + "fixed_cross_entropy",
+            ("loss = loss / num_items_in_batch", "loss = loss / target.ne(ignore_index).sum()"),
+        ),
         ("?",),
         "llama-chat",
     ),
     Fault(
         "t5-labels-not-shifted",
         "T5 given labels feeds its decoder the labels themselves.",
-        edit(T5 + "T5PreTrainedModel._shift_right", ("shifted_input_ids[..., 1:] = input_ids[..., :-1].clone()", "shifted_input_ids[...] = input_ids")),
+        edit(
+            T5 + "T5PreTrainedModel._shift_right",
+            (
+                "shifted_input_ids[..., 1:] = input_ids[..., :-1].clone()",
+                "shifted_input_ids[...] = input_ids",
+            ),
+        ),
         ("?",),
         "t5-reverse",
     ),
     Fault(
         "bart-wrong-start",
         "BART given labels starts its decoder with padding.",
-        edit(BART + "shift_tokens_right", ("shifted_input_ids[:, 0] = decoder_start_token_id", "shifted_input_ids[:, 0] = pad_token_id")),
+        edit(
+            BART + "shift_tokens_right",
+            (
+                "shifted_input_ids[:, 0] = decoder_start_token_id",
+                "shifted_input_ids[:, 0] = pad_token_id",
+            ),
+        ),
         ("?",),
         "bart-reverse",
     ),
     Fault(
         "bart-ignored-labels-reach-the-decoder",
         "Ignored labels are fed to BART's decoder as the first token.",
-        edit(BART + "shift_tokens_right", ("shifted_input_ids == -100, pad_token_id", "shifted_input_ids == -100, 0")),
+        edit(
+            BART + "shift_tokens_right",
+            ("shifted_input_ids == -100, pad_token_id", "shifted_input_ids == -100, 0"),
+        ),
         ("?",),
         "bart-random",
     ),
@@ -161,84 +209,126 @@ FAULTS = [
     Fault(
         "bart-bias-ignored",
         "BART's final_logits_bias is not added.",
-        edit(BART + "BartForConditionalGeneration.forward", ("lm_logits + self.final_logits_bias", "lm_logits + 0 * self.final_logits_bias")),
+        edit(
+            BART + "BartForConditionalGeneration.forward",
+            ("lm_logits + self.final_logits_bias", "lm_logits + 0 * self.final_logits_bias"),
+        ),
         ("?",),
         "bart-random",
     ),
     Fault(
         "mbart-bias-ignored",
         "mBART's final_logits_bias is not added.",
-        edit(MBART + "MBartForConditionalGeneration.forward", ("+ self.final_logits_bias", "+ 0 * self.final_logits_bias")),
+        edit(
+            MBART + "MBartForConditionalGeneration.forward",
+            ("+ self.final_logits_bias", "+ 0 * self.final_logits_bias"),
+        ),
         ("?",),
         "mbart-random",
     ),
     Fault(
         "bart-classifies-before-the-end",
         "BART's classifier reads the token before the end token.",
-        edit(BART + "BartForSequenceClassification.forward", ("eos_mask = input_ids.eq(self.config.eos_token_id)", "eos_mask = input_ids.eq(self.config.eos_token_id).roll(-1, dims=1)")),
+        edit(
+            BART + "BartForSequenceClassification.forward",
+            (
+                "eos_mask = input_ids.eq(self.config.eos_token_id)",
+                "eos_mask = input_ids.eq(self.config.eos_token_id).roll(-1, dims=1)",
+            ),
+        ),
         ("?",),
         "bart-topics",
     ),
     Fault(
         "t5-tied-logits-unscaled",
         "T5 with tied embeddings does not scale its states before the output.",
-        edit(T5 + "T5ForConditionalGeneration.forward", ("if self.config.scale_decoder_outputs:", "if False:")),
+        edit(
+            T5 + "T5ForConditionalGeneration.forward",
+            ("if self.config.scale_decoder_outputs:", "if False:"),
+        ),
         ("?",),
         "t5-reverse",
     ),
     Fault(
         "t5-untied-logits-scaled",
         "T5 with an output matrix of its own scales its states all the same.",
-        edit(T5 + "T5ForConditionalGeneration.forward", ("if self.config.scale_decoder_outputs:", "if True:")),
+        edit(
+            T5 + "T5ForConditionalGeneration.forward",
+            ("if self.config.scale_decoder_outputs:", "if True:"),
+        ),
         ("?",),
         "t5-gated",
     ),
     Fault(
         "vit-pools-a-patch",
         "ViT classifies by the first patch.",
-        edit(VIT + "ViTForImageClassification.forward", ("sequence_output[:, 0, :]", "sequence_output[:, 1, :]")),
+        edit(
+            VIT + "ViTForImageClassification.forward",
+            ("sequence_output[:, 0, :]", "sequence_output[:, 1, :]"),
+        ),
         ("?",),
         "vit-shapes",
     ),
     Fault(
         "deit-pools-the-teacher",
         "DeiT classifies by its distillation token.",
-        edit("models.deit.modeling_deit:DeiTForImageClassification.forward", ("sequence_output[:, 0, :]", "sequence_output[:, 1, :]")),
+        edit(
+            "models.deit.modeling_deit:DeiTForImageClassification.forward",
+            ("sequence_output[:, 0, :]", "sequence_output[:, 1, :]"),
+        ),
         ("?",),
         "deit-shapes",
     ),
     Fault(
         "kept-logits-off-by-one",
         "logits_to_keep=n keeps n + 1 positions.",
-        edit("modeling_utils:slice_logits_to_keep", ("slice(-logits_to_keep, None)", "slice(-logits_to_keep - 1, None)")),
+        edit(
+            "modeling_utils:slice_logits_to_keep",
+            ("slice(-logits_to_keep, None)", "slice(-logits_to_keep - 1, None)"),
+        ),
         ("?",),
         "llama-chat",
     ),
     Fault(
         "hidden-states-start-late",
         "The embeddings are missing from the hidden states.",
-        edit(CAPTURE + "install_output_capuring_hook", ("if capture_initial_hidden_state and", "if False and")),
+        edit(
+            CAPTURE + "install_output_capuring_hook",
+            ("if capture_initial_hidden_state and", "if False and"),
+        ),
         ("?",),
         "bert-sentiment",
     ),
     Fault(
         "last-hidden-state-before-the-norm",
         "The last of the hidden states is not the last hidden state.",
-        edit(CAPTURE + "capture_outputs", ("collected_outputs[key].append(outputs.last_hidden_state)", "collected_outputs[key].append(outputs.last_hidden_state * 1.001)")),
+        edit(
+            CAPTURE + "capture_outputs",
+            (
+                "collected_outputs[key].append(outputs.last_hidden_state)",
+                "collected_outputs[key].append(outputs.last_hidden_state * 1.001)",
+            ),
+        ),
         ("?",),
         "gpt2-random",
     ),
     Fault(
         "tuple-without-its-first",
         "return_dict=False leaves out the first output.",
-        edit("utils.generic:ModelOutput.to_tuple", ("for k in self.keys()", "for k in list(self.keys())[1:]")),
+        edit(
+            "utils.generic:ModelOutput.to_tuple",
+            ("for k in self.keys()", "for k in list(self.keys())[1:]"),
+        ),
         ("?",),
         "bert-sentiment",
     ),
     Fault(
         "labels-rotated",
         "id2label names each label by the next one's name.",
-        edit("configuration_utils:PreTrainedConfig.__post_init__", ("int(key): value", "(int(key) + 1) % len(self.id2label): value")),
+        edit(
+            "configuration_utils:PreTrainedConfig.__post_init__",
+            ("int(key): value", "(int(key) + 1) % len(self.id2label): value"),
+        ),
         ("?",),
         "bert-sentiment",
     ),

@@ -27,7 +27,13 @@ FAULTS = [
     Fault(
         "bert-normalises-first",
         "BERT normalises before it adds the residual.",
-        edit(BERT + "BertOutput.forward", ("self.LayerNorm(hidden_states + input_tensor)", "self.LayerNorm(hidden_states) + input_tensor")),
+        edit(
+            BERT + "BertOutput.forward",
+            (
+                "self.LayerNorm(hidden_states + input_tensor)",
+                "self.LayerNorm(hidden_states) + input_tensor",
+            ),
+        ),
         ("?",),
         "bert-cased-tagger",
     ),
@@ -69,21 +75,32 @@ FAULTS = [
     Fault(
         "distilbert-residual-missing",
         "DistilBERT's feed-forward output is normalised without its input.",
-        edit(DISTILBERT + "TransformerBlock.forward", ("ffn_output + attention_output", "ffn_output")),
+        edit(
+            DISTILBERT + "TransformerBlock.forward", ("ffn_output + attention_output", "ffn_output")
+        ),
         ("?",),
         "distilbert-span",
     ),
     Fault(
         "distilbert-activation-ignored",
         "DistilBERT's activation is GELU whatever the configuration says.",
-        edit(DISTILBERT + "FFN.__init__", ("get_activation(config.activation)", 'get_activation("gelu")')),
+        edit(
+            DISTILBERT + "FFN.__init__",
+            ("get_activation(config.activation)", 'get_activation("gelu")'),
+        ),
         ("?",),
         "distilbert-random",
     ),
     Fault(
         "gelu-approximated",
         "The exact GELU is computed by the approximation with tanh.",
-        edit("activations:GELUActivation.__init__", ("self.act = nn.functional.gelu", 'self.act = functools.partial(nn.functional.gelu, approximate="tanh")')),
+        edit(
+            "activations:GELUActivation.__init__",
+            (
+                "self.act = nn.functional.gelu",
+                'self.act = functools.partial(nn.functional.gelu, approximate="tanh")',
+            ),
+        ),
         ("?",),
         "vit-shapes",
     ),
@@ -97,14 +114,20 @@ FAULTS = [
     Fault(
         "silu-is-sigmoid",
         "SiLU forgets to multiply by its input.",
-        edit("activations:SiLUActivation.forward", ("nn.functional.silu(input)", "nn.functional.sigmoid(input)")),
+        edit(
+            "activations:SiLUActivation.forward",
+            ("nn.functional.silu(input)", "nn.functional.sigmoid(input)"),
+        ),
         ("?",),
         "llama-chat",
     ),
     Fault(
         "gelu-tanh-exact",
         "The GELU with tanh is computed exactly.",
-        edit("activations:GELUTanh.__init__", ('functools.partial(nn.functional.gelu, approximate="tanh")', "nn.functional.gelu")),
+        edit(
+            "activations:GELUTanh.__init__",
+            ('functools.partial(nn.functional.gelu, approximate="tanh")', "nn.functional.gelu"),
+        ),
         ("?",),
         "mistral-random",
     ),
@@ -120,7 +143,10 @@ FAULTS = [
         "GPT-2 adds the normalised input instead of the input.",
         edit(
             GPT2 + "GPT2Block.forward",
-            ("residual = hidden_states\n    hidden_states = self.ln_1(hidden_states)", "hidden_states = residual = self.ln_1(hidden_states)"),
+            (
+                "residual = hidden_states\n    hidden_states = self.ln_1(hidden_states)",
+                "hidden_states = residual = self.ln_1(hidden_states)",
+            ),
         ),
         ("?",),
         "gpt2-counting",
@@ -137,7 +163,10 @@ FAULTS = [
         "LLaMA's norm adds epsilon to the root instead of under it.",
         edit(
             LLAMA + "LlamaRMSNorm.forward",
-            ("torch.rsqrt(variance + self.variance_epsilon)", "1 / (variance.sqrt() + self.variance_epsilon)"),
+            (
+                "torch.rsqrt(variance + self.variance_epsilon)",
+                "1 / (variance.sqrt() + self.variance_epsilon)",
+            ),
         ),
         ("?",),
         "llama-yarn",
@@ -147,7 +176,10 @@ FAULTS = [
         "LLaMA's norm subtracts the mean, as LayerNorm does.",
         edit(
             LLAMA + "LlamaRMSNorm.forward",
-            ("variance = ", "hidden_states = hidden_states - hidden_states.mean(-1, keepdim=True)\n    variance = "),
+            (
+                "variance = ",
+                "hidden_states = hidden_states - hidden_states.mean(-1, keepdim=True)\n    variance = ",
+            ),
         ),
         ("?",),
         "llama-chat",
@@ -155,14 +187,23 @@ FAULTS = [
     Fault(
         "llama-norm-in-the-input-dtype",
         "LLaMA's norm squares in the dtype of its input instead of float32.",
-        edit(LLAMA + "LlamaRMSNorm.forward", ("hidden_states.to(torch.float32)", "hidden_states.to(torch.bfloat16)")),
+        edit(
+            LLAMA + "LlamaRMSNorm.forward",
+            ("hidden_states.to(torch.float32)", "hidden_states.to(torch.bfloat16)"),
+        ),
         ("?",),
         "llama-spm-only",
     ),
     Fault(
         "llama-gate-and-up-swapped",
         "LLaMA applies its activation to the wrong of two projections.",
-        edit(LLAMA + "LlamaMLP.forward", ("self.act_fn(self.gate_proj(x)) * self.up_proj(x)", "self.gate_proj(x) * self.act_fn(self.up_proj(x))")),
+        edit(
+            LLAMA + "LlamaMLP.forward",
+            (
+                "self.act_fn(self.gate_proj(x)) * self.up_proj(x)",
+                "self.gate_proj(x) * self.act_fn(self.up_proj(x))",
+            ),
+        ),
         ("?",),
         "llama-dynamic",
     ),
@@ -178,7 +219,10 @@ FAULTS = [
         "Mistral's feed-forward forgets its residual.",
         edit(
             MISTRAL + "MistralDecoderLayer.forward",
-            ("hidden_states = self.mlp(hidden_states)\n    hidden_states = residual + hidden_states", "hidden_states = self.mlp(hidden_states)"),
+            (
+                "hidden_states = self.mlp(hidden_states)\n    hidden_states = residual + hidden_states",
+                "hidden_states = self.mlp(hidden_states)",
+            ),
         ),
         ("?",),
         "mistral-sliding",
@@ -186,14 +230,19 @@ FAULTS = [
     Fault(
         "mistral-epsilon-ignored",
         "Mistral's norms use an epsilon of 1e-6 whatever the configuration says.",
-        edit(MISTRAL + "MistralRMSNorm.__init__", ("self.variance_epsilon = eps", "self.variance_epsilon = 1e-6")),
+        edit(
+            MISTRAL + "MistralRMSNorm.__init__",
+            ("self.variance_epsilon = eps", "self.variance_epsilon = 1e-6"),
+        ),
         ("?",),
         "mistral-random",
     ),
     Fault(
         "t5-final-norm-skipped",
         "The last norm of T5's stacks is skipped.",
-        edit(T5 + "T5Stack.forward", ("hidden_states = self.final_layer_norm(hidden_states)", "pass")),
+        edit(
+            T5 + "T5Stack.forward", ("hidden_states = self.final_layer_norm(hidden_states)", "pass")
+        ),
         ("?",),
         "t5-reverse",
     ),
@@ -213,7 +262,10 @@ FAULTS = [
         "T5 adds the normalised input instead of the input after its feed-forward.",
         edit(
             T5 + "T5LayerFF.forward",
-            ("hidden_states + self.dropout(forwarded_states)", "self.layer_norm(hidden_states) + self.dropout(forwarded_states)"),
+            (
+                "hidden_states + self.dropout(forwarded_states)",
+                "self.layer_norm(hidden_states) + self.dropout(forwarded_states)",
+            ),
         ),
         ("?",),
         "t5-random",
@@ -235,7 +287,10 @@ FAULTS = [
     Fault(
         "bart-embeddings-not-normalised",
         "BART's decoder does not normalise its embeddings.",
-        edit(BART + "BartDecoder.forward", ("hidden_states = self.layernorm_embedding(hidden_states)", "pass")),
+        edit(
+            BART + "BartDecoder.forward",
+            ("hidden_states = self.layernorm_embedding(hidden_states)", "pass"),
+        ),
         ("?",),
         "bart-reverse",
     ),
@@ -244,7 +299,10 @@ FAULTS = [
         "BART's encoder normalises before its attention, as mBART does.",
         edit(
             BART + "BartEncoderLayer.forward",
-            ("hidden_states, _ = self.self_attn(\n        hidden_states,", "hidden_states, _ = self.self_attn(\n        self.self_attn_layer_norm(hidden_states),"),
+            (
+                "hidden_states, _ = self.self_attn(\n        hidden_states,",
+                "hidden_states, _ = self.self_attn(\n        self.self_attn_layer_norm(hidden_states),",
+            ),
             ("hidden_states = self.self_attn_layer_norm(hidden_states)\n", "pass\n"),
         ),
         ("?",),
@@ -255,7 +313,10 @@ FAULTS = [
         "BART's cross-attention forgets its residual.",
         edit(
             BART + "BartDecoderLayer.forward",
-            ("hidden_states = residual + hidden_states\n        hidden_states = self.encoder_attn_layer_norm", "hidden_states = self.encoder_attn_layer_norm"),
+            (
+                "hidden_states = residual + hidden_states\n        hidden_states = self.encoder_attn_layer_norm",
+                "hidden_states = self.encoder_attn_layer_norm",
+            ),
         ),
         ("?",),
         "bart-reverse",
@@ -263,7 +324,10 @@ FAULTS = [
     Fault(
         "mbart-final-norm-skipped",
         "The last norm of mBART's encoder is skipped.",
-        edit("models.mbart.modeling_mbart:MBartEncoder.forward", ("hidden_states = self.layer_norm(hidden_states)", "pass")),
+        edit(
+            "models.mbart.modeling_mbart:MBartEncoder.forward",
+            ("hidden_states = self.layer_norm(hidden_states)", "pass"),
+        ),
         ("?",),
         "mbart-random",
     ),
@@ -273,7 +337,10 @@ FAULTS = [
         edit(
             MBART + "MBartDecoderLayer.forward",
             ("hidden_states = self.self_attn_layer_norm(hidden_states)\n", "pass\n"),
-            ("hidden_states = residual + hidden_states\n", "hidden_states = self.self_attn_layer_norm(residual + hidden_states)\n"),
+            (
+                "hidden_states = residual + hidden_states\n",
+                "hidden_states = self.self_attn_layer_norm(residual + hidden_states)\n",
+            ),
         ),
         ("?",),
         "mbart-transliterate",
@@ -281,7 +348,10 @@ FAULTS = [
     Fault(
         "vit-first-norm-skipped",
         "ViT's attention reads states that are not normalised.",
-        edit(VIT + "ViTLayer.forward", ("hidden_states = self.layernorm_before(hidden_states)", "pass")),
+        edit(
+            VIT + "ViTLayer.forward",
+            ("hidden_states = self.layernorm_before(hidden_states)", "pass"),
+        ),
         ("?",),
         "vit-shapes",
     ),
@@ -297,7 +367,10 @@ FAULTS = [
         "DeiT's feed-forward forgets its residual.",
         edit(
             "models.deit.modeling_deit:DeiTLayer.forward",
-            ("hidden_states = self.mlp(hidden_states)\n    hidden_states = self.dropout(hidden_states)\n    hidden_states = hidden_states + residual", "hidden_states = self.mlp(hidden_states)"),
+            (
+                "hidden_states = self.mlp(hidden_states)\n    hidden_states = self.dropout(hidden_states)\n    hidden_states = hidden_states + residual",
+                "hidden_states = self.mlp(hidden_states)",
+            ),
         ),
         ("?",),
         "deit-shapes",

@@ -33,7 +33,10 @@ FAULTS = [
         "attention-dropout-in-evaluation",
         "LLaMA's attention drops out in evaluation too.",
         edits(
-            edit(LLAMA + "LlamaAttention.forward", ("0.0 if not self.training else self.attention_dropout", "self.attention_dropout")),
+            edit(
+                LLAMA + "LlamaAttention.forward",
+                ("0.0 if not self.training else self.attention_dropout", "self.attention_dropout"),
+            ),
             edit(LLAMA + "eager_attention_forward", ("training=module.training", "training=True")),
         ),
         ("?",),
@@ -42,7 +45,10 @@ FAULTS = [
     Fault(
         "sdpa-dropout-in-evaluation",
         "The fused kernel drops out in evaluation too.",
-        edit("integrations.sdpa_attention:sdpa_attention_forward", ("dropout_p=dropout", "dropout_p=0.1")),
+        edit(
+            "integrations.sdpa_attention:sdpa_attention_forward",
+            ("dropout_p=dropout", "dropout_p=0.1"),
+        ),
         ("?",),
         "gpt2-counting",
     ),
@@ -50,7 +56,11 @@ FAULTS = [
         "no-dropout-in-training",
         "GPT-2 drops nothing out, in training neither.",
         edits(
-            edit(GPT2 + "GPT2Attention.__init__", ("nn.Dropout(config.attn_pdrop)", "nn.Dropout(0.0)"), ("nn.Dropout(config.resid_pdrop)", "nn.Dropout(0.0)")),
+            edit(
+                GPT2 + "GPT2Attention.__init__",
+                ("nn.Dropout(config.attn_pdrop)", "nn.Dropout(0.0)"),
+                ("nn.Dropout(config.resid_pdrop)", "nn.Dropout(0.0)"),
+            ),
             edit(GPT2 + "GPT2MLP.__init__", ("nn.Dropout(config.resid_pdrop)", "nn.Dropout(0.0)")),
             edit(GPT2 + "GPT2Model.__init__", ("nn.Dropout(config.embd_pdrop)", "nn.Dropout(0.0)")),
         ),
@@ -61,8 +71,14 @@ FAULTS = [
         "vit-dropout-missing",
         "ViT drops nothing out, in training neither.",
         edits(
-            edit(VIT + "ViTEmbeddings.__init__", ("nn.Dropout(config.hidden_dropout_prob)", "nn.Dropout(0.0)")),
-            edit(VIT + "ViTLayer.__init__", ("nn.Dropout(config.hidden_dropout_prob)", "nn.Dropout(0.0)")),
+            edit(
+                VIT + "ViTEmbeddings.__init__",
+                ("nn.Dropout(config.hidden_dropout_prob)", "nn.Dropout(0.0)"),
+            ),
+            edit(
+                VIT + "ViTLayer.__init__",
+                ("nn.Dropout(config.hidden_dropout_prob)", "nn.Dropout(0.0)"),
+            ),
             edit(VIT + "ViTAttention.__init__", ("config.attention_probs_dropout_prob", "0.0")),
         ),
         ("?",),
@@ -71,49 +87,82 @@ FAULTS = [
     Fault(
         "gradient-cut",
         "No gradient flows below BERT's last layer.",
-        edit(BERT + "BertSelfAttention.forward", ("key_layer = self.key(hidden_states)", "key_layer = self.key(hidden_states.detach())")),
+        edit(
+            BERT + "BertSelfAttention.forward",
+            ("key_layer = self.key(hidden_states)", "key_layer = self.key(hidden_states.detach())"),
+        ),
         ("?",),
         "bert-sentiment",
     ),
     Fault(
         "gradient-of-the-encoder-cut",
         "T5's loss does not reach the encoder.",
-        edit(T5 + "T5ForConditionalGeneration.forward", ("hidden_states = encoder_outputs[0]", "hidden_states = encoder_outputs[0].detach()")),
+        edit(
+            T5 + "T5ForConditionalGeneration.forward",
+            ("hidden_states = encoder_outputs[0]", "hidden_states = encoder_outputs[0].detach()"),
+        ),
         ("?",),
         "t5-reverse",
     ),
     Fault(
         "gradient-of-the-norm-cut",
         "LLaMA's norm passes no gradient through its variance.",
-        edit(LLAMA + "LlamaRMSNorm.forward", ("torch.rsqrt(variance + self.variance_epsilon)", "torch.rsqrt(variance.detach() + self.variance_epsilon)")),
+        edit(
+            LLAMA + "LlamaRMSNorm.forward",
+            (
+                "torch.rsqrt(variance + self.variance_epsilon)",
+                "torch.rsqrt(variance.detach() + self.variance_epsilon)",
+            ),
+        ),
         ("?",),
         "llama-chat",
     ),
     Fault(
         "checkpointing-drops-the-mask",
         "Gradient checkpointing recomputes layers without their mask.",
-        edit("modeling_layers:GradientCheckpointingLayer.__call__", ("return self._gradient_checkpointing_func(partial(super().__call__, **kwargs), *args)", "kwargs['attention_mask'] = None; return self._gradient_checkpointing_func(partial(super().__call__, **kwargs), *args)")),
+        edit(
+            "modeling_layers:GradientCheckpointingLayer.__call__",
+            (
+                "return self._gradient_checkpointing_func(partial(super().__call__, **kwargs), *args)",
+                "kwargs['attention_mask'] = None; return self._gradient_checkpointing_func(partial(super().__call__, **kwargs), *args)",
+            ),
+        ),
         ("?",),
         "llama-chat",
     ),
     Fault(
         "input-changed-in-place",
         "GPT-2 writes into the position ids it was given.",
-        edit(GPT2 + "GPT2Model.forward", ("position_embeds = self.wpe(position_ids)", "position_embeds = self.wpe(position_ids); position_ids += 1")),
+        edit(
+            GPT2 + "GPT2Model.forward",
+            (
+                "position_embeds = self.wpe(position_ids)",
+                "position_embeds = self.wpe(position_ids); position_ids += 1",
+            ),
+        ),
         ("?",),
         "gpt2-counting",
     ),
     Fault(
         "rows-depend-on-the-batch",
         "A norm looks at the whole batch.",
-        edit(LLAMA + "LlamaRMSNorm.forward", (".mean(-1, keepdim=True)", ".mean((0, -1), keepdim=True)")),
+        edit(
+            LLAMA + "LlamaRMSNorm.forward",
+            (".mean(-1, keepdim=True)", ".mean((0, -1), keepdim=True)"),
+        ),
         ("?",),
         "llama-spm-only",
     ),
     Fault(
         "answers-in-float32",
         "LLaMA's norm gives float32 whatever it is given.",
-        edit(LLAMA + "LlamaRMSNorm.forward", ("self.weight * hidden_states.to(input_dtype)", "(self.weight.float() * hidden_states).to(torch.bfloat16).to(input_dtype)")),
+        edit(
+            LLAMA + "LlamaRMSNorm.forward",
+            (
+                "self.weight * hidden_states.to(input_dtype)",
+                "(self.weight.float() * hidden_states).to(torch.bfloat16).to(input_dtype)",
+            ),
+        ),
         ("?",),
         "llama-bytes",
     ),
@@ -122,7 +171,10 @@ FAULTS = [
         "BERT adds a little of the last input's embeddings.",
         edit(
             BERT + "BertEmbeddings.forward",
-            ("embeddings = self.dropout(embeddings)", "embeddings = embeddings + 1e-3 * self.__dict__.get('last', embeddings).mean(); self.__dict__['last'] = embeddings"),
+            (
+                "embeddings = self.dropout(embeddings)",
+                "embeddings = embeddings + 1e-3 * self.__dict__.get('last', embeddings).mean(); self.__dict__['last'] = embeddings",
+            ),
         ),
         ("?",),
         "bert-sentiment",

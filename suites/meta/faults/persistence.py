@@ -38,7 +38,8 @@ FAULTS = [
             LOADING + "_materialize_copy",
             (
                 "tensor = tensor[...]",
-                "tensor = tensor[...]; tensor = tensor.bfloat16().to(tensor.dtype) if tensor.is_floating_point() else tensor",
+                "tensor = tensor[...]\n"
+                "    if tensor.is_floating_point(): tensor = tensor.bfloat16().to(tensor.dtype)",
             ),
         ),
         (
@@ -57,7 +58,8 @@ FAULTS = [
             LOADING + "set_param_for_module",
             (
                 "    ref = getattr(module_obj, param_name)",
-                "    if param_name == 'bias' and 'dense' in target_name: return\n    ref = getattr(module_obj, param_name)",
+                "    if param_name == 'bias' and 'dense' in target_name: return\n"
+                "    ref = getattr(module_obj, param_name)",
             ),
         ),
         (
@@ -74,7 +76,7 @@ FAULTS = [
             SAVING,
             (
                 STATE,
-                "state_dict = {k: v.half().to(v.dtype) if v.is_floating_point() else v for k, v in model_to_save.state_dict().items()}",
+                "state_dict = {k: v.half().to(v.dtype) for k, v in model_to_save.state_dict().items()}",
             ),
         ),
         (
@@ -123,7 +125,8 @@ FAULTS = [
         "tied-although-untied",
         "The output embedding of a model that keeps one of its own is tied to the input's.",
         before_use(
-            "if model.get_output_embeddings() is not None: model.get_output_embeddings().weight = model.get_input_embeddings().weight"
+            "output = model.get_output_embeddings()\n"
+            "    if output is not None: output.weight = model.get_input_embeddings().weight"
         ),
         ("test_untied_embeddings_are_two_matrices", "test_every_weight_of_the_files_is_in_memory"),
         "llama-bytes",
@@ -165,7 +168,8 @@ FAULTS = [
             "modeling_utils:_get_dtype",
             (
                 "is_sharded = sharded_metadata is not None",
-                "is_sharded = sharded_metadata is not None; dtype = torch.float64 if dtype in (None, 'auto') else dtype",
+                "is_sharded = sharded_metadata is not None\n"
+                "    if dtype in (None, 'auto'): dtype = torch.float64",
             ),
         ),
         ("test_default_dtype",),
@@ -318,7 +322,7 @@ FAULTS = [
             SAVING,
             (
                 STATE,
-                "[p.data.mul_(1.001) for p in model_to_save.parameters()]\n        state_dict = model_to_save.state_dict()",
+                "[p.data.mul_(1.001) for p in model_to_save.parameters()]\n        " + STATE,
             ),
         ),
         ("test_saving_changes_nothing",),

@@ -77,23 +77,32 @@ FAULTS = [
     Fault(
         "rotary-positions-in-half",
         "Rotary angles are computed in float16.",
-        edit(MISTRAL + "MistralRotaryEmbedding.forward", ("position_ids[..., None].float()", "position_ids[..., None].half()"),
-             ("dtype=torch.float)", "dtype=torch.half)")),
+        edit(
+            MISTRAL + "MistralRotaryEmbedding.forward",
+            ("position_ids[..., None].float()", "position_ids[..., None].half()"),
+            ("dtype=torch.float)", "dtype=torch.half)"),
+        ),
         ("?",),
         "mistral-sliding",
     ),
     Fault(
         "rotary-scaling-dropped",
         "The factor that some rotary types put on cosine and sine is dropped.",
-        edit(LLAMA + "LlamaRotaryEmbedding.forward", ("emb.cos() * self.attention_scaling", "emb.cos()"),
-             ("emb.sin() * self.attention_scaling", "emb.sin()")),
+        edit(
+            LLAMA + "LlamaRotaryEmbedding.forward",
+            ("emb.cos() * self.attention_scaling", "emb.cos()"),
+            ("emb.sin() * self.attention_scaling", "emb.sin()"),
+        ),
         ("?",),
         "llama-yarn",
     ),
     Fault(
         "linear-scaling-inverted",
         "Linear rotary scaling multiplies where it should divide.",
-        edit(ROPE + "_compute_linear_scaling_rope_parameters", ("inv_freq /= factor", "inv_freq *= factor")),
+        edit(
+            ROPE + "_compute_linear_scaling_rope_parameters",
+            ("inv_freq /= factor", "inv_freq *= factor"),
+        ),
         ("?",),
         "llama-spm-only",
     ),
@@ -102,7 +111,10 @@ FAULTS = [
         "LLaMA 3's rotary scaling leaves out the middle frequencies.",
         edit(
             ROPE + "_compute_llama3_parameters",
-            ("inv_freq_llama = torch.where(is_medium_freq, smoothed_inv_freq, inv_freq_llama)", "pass"),
+            (
+                "inv_freq_llama = torch.where(is_medium_freq, smoothed_inv_freq, inv_freq_llama)",
+                "pass",
+            ),
         ),
         ("?",),
         "llama-bytes",
@@ -112,7 +124,10 @@ FAULTS = [
         "LLaMA 3's rotary scaling swaps its low and high frequency factors.",
         edit(
             ROPE + "_compute_llama3_parameters",
-            ('rope_parameters_dict["low_freq_factor"]', 'rope_parameters_dict["high_freq_factor"] * 2'),
+            (
+                'rope_parameters_dict["low_freq_factor"]',
+                'rope_parameters_dict["high_freq_factor"] * 2',
+            ),
         ),
         ("?",),
         "llama-bytes",
@@ -120,14 +135,19 @@ FAULTS = [
     Fault(
         "yarn-ramp-reversed",
         "YaRN interpolates the fast frequencies and leaves the slow ones.",
-        edit(ROPE + "_compute_yarn_parameters", ("inv_freq_extrapolation_factor = 1 - ", "inv_freq_extrapolation_factor = ")),
+        edit(
+            ROPE + "_compute_yarn_parameters",
+            ("inv_freq_extrapolation_factor = 1 - ", "inv_freq_extrapolation_factor = "),
+        ),
         ("?",),
         "llama-yarn",
     ),
     Fault(
         "yarn-untruncated",
         "YaRN's correction range is not rounded outwards.",
-        edit(ROPE + "_compute_yarn_parameters", ('.get("truncate", True)', '.get("truncate", False)')),
+        edit(
+            ROPE + "_compute_yarn_parameters", ('.get("truncate", True)', '.get("truncate", False)')
+        ),
         ("?",),
         "llama-yarn",
     ),
@@ -165,7 +185,10 @@ FAULTS = [
     Fault(
         "gpt2-position-twice",
         "GPT-2's position embedding is added twice.",
-        edit(GPT2 + "GPT2Model.forward", ("inputs_embeds + position_embeds", "inputs_embeds + 2 * position_embeds")),
+        edit(
+            GPT2 + "GPT2Model.forward",
+            ("inputs_embeds + position_embeds", "inputs_embeds + 2 * position_embeds"),
+        ),
         ("?",),
         "gpt2-counting",
     ),
@@ -174,7 +197,10 @@ FAULTS = [
         "generate numbers the positions of a left-padded prompt from its first padding.",
         edit(
             GENERATE + "_prepare_position_ids_for_generation",
-            ("attention_mask.long().cumsum(-1) - 1", "torch.ones_like(attention_mask).long().cumsum(-1) - 1"),
+            (
+                "attention_mask.long().cumsum(-1) - 1",
+                "torch.ones_like(attention_mask).long().cumsum(-1) - 1",
+            ),
         ),
         ("?",),
         "gpt2-counting",
@@ -211,7 +237,10 @@ FAULTS = [
         "BERT takes every token for one of the first segment.",
         edit(
             BERT + "BertEmbeddings.forward",
-            ("self.token_type_embeddings(token_type_ids)", "self.token_type_embeddings(0 * token_type_ids)"),
+            (
+                "self.token_type_embeddings(token_type_ids)",
+                "self.token_type_embeddings(0 * token_type_ids)",
+            ),
         ),
         ("?",),
         "bert-random",
@@ -221,8 +250,10 @@ FAULTS = [
         "Without token types BERT takes every token for one of the second segment.",
         edit(
             BERT + "BertEmbeddings.forward",
-            ("token_type_ids = buffered_token_type_ids.expand(batch_size, seq_length)",
-             "token_type_ids = buffered_token_type_ids.expand(batch_size, seq_length) + 1"),
+            (
+                "token_type_ids = buffered_token_type_ids.expand(batch_size, seq_length)",
+                "token_type_ids = buffered_token_type_ids.expand(batch_size, seq_length) + 1",
+            ),
         ),
         ("?",),
         "bert-sentiment",
@@ -257,14 +288,20 @@ FAULTS = [
     Fault(
         "distilbert-positions-backwards",
         "DistilBERT counts its positions backwards.",
-        edit(DISTILBERT + "Embeddings.forward", ("self.position_ids[:, :seq_length]", "self.position_ids[:, :seq_length].flip(1)")),
+        edit(
+            DISTILBERT + "Embeddings.forward",
+            ("self.position_ids[:, :seq_length]", "self.position_ids[:, :seq_length].flip(1)"),
+        ),
         ("?",),
         "distilbert-random",
     ),
     Fault(
         "bart-offset-missing",
         "BART's position table is read without its offset of two.",
-        edit(BART + "BartLearnedPositionalEmbedding.forward", ("position_ids + self.offset", "position_ids")),
+        edit(
+            BART + "BartLearnedPositionalEmbedding.forward",
+            ("position_ids + self.offset", "position_ids"),
+        ),
         ("?",),
         "bart-random",
     ),
@@ -273,7 +310,10 @@ FAULTS = [
         "BART's decoder counts from zero in every cached step.",
         edit(
             BART + "BartDecoder.forward",
-            ("device=inputs_embeds.device) + past_key_values_length", "device=inputs_embeds.device)"),
+            (
+                "device=inputs_embeds.device) + past_key_values_length",
+                "device=inputs_embeds.device)",
+            ),
         ),
         ("?",),
         "bart-reverse",
@@ -283,7 +323,10 @@ FAULTS = [
         "mBART's decoder counts from zero in every cached step.",
         edit(
             MBART + "MBartDecoder.forward",
-            ("device=inputs_embeds.device) + past_key_values_length", "device=inputs_embeds.device)"),
+            (
+                "device=inputs_embeds.device) + past_key_values_length",
+                "device=inputs_embeds.device)",
+            ),
         ),
         ("?",),
         "mbart-transliterate",
@@ -291,42 +334,63 @@ FAULTS = [
     Fault(
         "t5-bias-missing",
         "T5's relative position bias is left out of the scores.",
-        edit("models.t5.modeling_t5:eager_attention_forward", ("attn_weights = attn_weights + position_bias", "pass")),
+        edit(
+            "models.t5.modeling_t5:eager_attention_forward",
+            ("attn_weights = attn_weights + position_bias", "pass"),
+        ),
         ("?",),
         "t5-reverse",
     ),
     Fault(
         "t5-bias-in-the-first-layer-only",
         "T5's position bias is not shared with the later layers.",
-        edit("models.t5.modeling_t5:T5Stack.forward", ("position_bias = self_attention_position_bias", "position_bias = 0 * self_attention_position_bias")),
+        edit(
+            "models.t5.modeling_t5:T5Stack.forward",
+            (
+                "position_bias = self_attention_position_bias",
+                "position_bias = 0 * self_attention_position_bias",
+            ),
+        ),
         ("?",),
         "t5-random",
     ),
     Fault(
         "t5-distance-ignored",
         "T5's farthest bucket always starts at 128.",
-        edit(T5 + "compute_bias", ("max_distance=self.relative_attention_max_distance", "max_distance=128")),
+        edit(
+            T5 + "compute_bias",
+            ("max_distance=self.relative_attention_max_distance", "max_distance=128"),
+        ),
         ("?",),
         "t5-random",
     ),
     Fault(
         "t5-directions-swapped",
         "T5's encoder has one-sided buckets and its decoder two-sided ones.",
-        edit(T5 + "compute_bias", ("bidirectional=(not self.is_decoder)", "bidirectional=self.is_decoder")),
+        edit(
+            T5 + "compute_bias",
+            ("bidirectional=(not self.is_decoder)", "bidirectional=self.is_decoder"),
+        ),
         ("?",),
         "t5-gated",
     ),
     Fault(
         "t5-distance-sign",
         "T5's relative positions have the opposite sign.",
-        edit(T5 + "compute_bias", ("memory_position - context_position", "context_position - memory_position")),
+        edit(
+            T5 + "compute_bias",
+            ("memory_position - context_position", "context_position - memory_position"),
+        ),
         ("?",),
         "t5-reverse",
     ),
     Fault(
         "t5-small-buckets-one-more",
         "T5's exact buckets reach one position too far.",
-        edit(T5 + "_relative_position_bucket", ("relative_position < max_exact", "relative_position <= max_exact")),
+        edit(
+            T5 + "_relative_position_bucket",
+            ("relative_position < max_exact", "relative_position <= max_exact"),
+        ),
         ("?",),
         "t5-random",
     ),
@@ -340,7 +404,10 @@ FAULTS = [
     Fault(
         "vit-no-positions",
         "ViT's position embedding is not added.",
-        edit(VIT + "forward", ("embeddings + self.position_embeddings", "embeddings + 0 * self.position_embeddings")),
+        edit(
+            VIT + "forward",
+            ("embeddings + self.position_embeddings", "embeddings + 0 * self.position_embeddings"),
+        ),
         ("?",),
         "vit-shapes",
     ),
@@ -374,7 +441,13 @@ FAULTS = [
     Fault(
         "deit-tokens-swapped",
         "DeiT's class and distillation tokens change places.",
-        edit(DEIT + "forward", ("(cls_tokens, distillation_tokens, embeddings)", "(distillation_tokens, cls_tokens, embeddings)")),
+        edit(
+            DEIT + "forward",
+            (
+                "(cls_tokens, distillation_tokens, embeddings)",
+                "(distillation_tokens, cls_tokens, embeddings)",
+            ),
+        ),
         ("?",),
         "deit-shapes",
     ),

@@ -12,46 +12,72 @@ FAULTS = [
     Fault(
         "temperature-inverted",
         "A higher temperature sharpens.",
-        edit(PROCESS + "TemperatureLogitsWarper.__call__", ("scores / self.temperature", "scores * self.temperature")),
+        edit(
+            PROCESS + "TemperatureLogitsWarper.__call__",
+            ("scores / self.temperature", "scores * self.temperature"),
+        ),
         ("?",),
         "gpt2-random",
     ),
     Fault(
         "repetition-penalty-inverted",
         "A repetition penalty rewards repetition.",
-        edit(PROCESS + "RepetitionPenaltyLogitsProcessor.__call__",
-             ("score = torch.where(score < 0, score * self.penalty, score / self.penalty)", "score = torch.where(score < 0, score / self.penalty, score * self.penalty)")),
+        edit(
+            PROCESS + "RepetitionPenaltyLogitsProcessor.__call__",
+            (
+                "score = torch.where(score < 0, score * self.penalty, score / self.penalty)",
+                "score = torch.where(score < 0, score / self.penalty, score * self.penalty)",
+            ),
+        ),
         ("?",),
         "llama-chat",
     ),
     Fault(
         "repetition-penalty-of-one-sign",
         "A repetition penalty divides negative scores too.",
-        edit(PROCESS + "RepetitionPenaltyLogitsProcessor.__call__",
-             ("score = torch.where(score < 0, score * self.penalty, score / self.penalty)", "score = score / self.penalty")),
+        edit(
+            PROCESS + "RepetitionPenaltyLogitsProcessor.__call__",
+            (
+                "score = torch.where(score < 0, score * self.penalty, score / self.penalty)",
+                "score = score / self.penalty",
+            ),
+        ),
         ("?",),
         "gpt2-random",
     ),
     Fault(
         "repetition-penalty-skips-the-prompt",
         "A repetition penalty looks at generated tokens only.",
-        edit(PROCESS + "RepetitionPenaltyLogitsProcessor.__call__",
-             ("vocab_size = scores.shape[-1]", "vocab_size = scores.shape[-1]; input_ids = input_ids[:, -1:]")),
+        edit(
+            PROCESS + "RepetitionPenaltyLogitsProcessor.__call__",
+            (
+                "vocab_size = scores.shape[-1]",
+                "vocab_size = scores.shape[-1]; input_ids = input_ids[:, -1:]",
+            ),
+        ),
         ("?",),
         "gpt2-counting",
     ),
     Fault(
         "top-k-one-more",
         "top_k=n keeps n + 1 tokens.",
-        edit(PROCESS + "TopKLogitsWarper.__init__", ("max(top_k, min_tokens_to_keep)", "max(top_k, min_tokens_to_keep) + 1")),
+        edit(
+            PROCESS + "TopKLogitsWarper.__init__",
+            ("max(top_k, min_tokens_to_keep)", "max(top_k, min_tokens_to_keep) + 1"),
+        ),
         ("?",),
         "mistral-random",
     ),
     Fault(
         "top-p-stops-short",
         "top_p leaves out the token that crosses the threshold.",
-        edit(PROCESS + "TopPLogitsWarper.__call__",
-             ("sorted_indices_to_remove = cumulative_probs <= (1 - self.top_p)", "sorted_indices_to_remove = cumulative_probs.roll(-1, -1) <= (1 - self.top_p)")),
+        edit(
+            PROCESS + "TopPLogitsWarper.__call__",
+            (
+                "sorted_indices_to_remove = cumulative_probs <= (1 - self.top_p)",
+                "sorted_indices_to_remove = cumulative_probs.roll(-1, -1) <= (1 - self.top_p)",
+            ),
+        ),
         ("?",),
         "llama-spm-only",
     ),
@@ -65,21 +91,30 @@ FAULTS = [
     Fault(
         "min-p-absolute",
         "min_p is taken as a probability instead of a share of the best.",
-        edit(PROCESS + "MinPLogitsWarper.__call__", ("self.min_p * top_probs", "self.min_p * torch.ones_like(top_probs)")),
+        edit(
+            PROCESS + "MinPLogitsWarper.__call__",
+            ("self.min_p * top_probs", "self.min_p * torch.ones_like(top_probs)"),
+        ),
         ("?",),
         "gpt2-random",
     ),
     Fault(
         "typical-by-probability",
         "typical_p keeps the likeliest tokens instead of the typical ones.",
-        edit(PROCESS + "TypicalLogitsWarper.__call__", ("torch.abs((-normalized) - ent)", "-normalized")),
+        edit(
+            PROCESS + "TypicalLogitsWarper.__call__",
+            ("torch.abs((-normalized) - ent)", "-normalized"),
+        ),
         ("?",),
         "gpt2-random",
     ),
     Fault(
         "epsilon-cutoff-ignored",
         "epsilon_cutoff cuts nothing off.",
-        edit(PROCESS + "EpsilonLogitsWarper.__call__", ("probabilities < self.epsilon", "probabilities < 0")),
+        edit(
+            PROCESS + "EpsilonLogitsWarper.__call__",
+            ("probabilities < self.epsilon", "probabilities < 0"),
+        ),
         ("?",),
         "gpt2-random",
     ),
@@ -93,91 +128,134 @@ FAULTS = [
     Fault(
         "no-repeat-off-by-one",
         "no_repeat_ngram_size=n forbids sequences of n + 1.",
-        edit(PROCESS + "NoRepeatNGramLogitsProcessor.__init__", ("self.ngram_size = ngram_size", "self.ngram_size = ngram_size + 1")),
+        edit(
+            PROCESS + "NoRepeatNGramLogitsProcessor.__init__",
+            ("self.ngram_size = ngram_size", "self.ngram_size = ngram_size + 1"),
+        ),
         ("?",),
         "gpt2-counting",
     ),
     Fault(
         "min-length-ignored",
         "min_new_tokens does not hold back the end token.",
-        edit(PROCESS + "MinNewTokensLengthLogitsProcessor.__call__", ("new_tokens_length < self.min_new_tokens", "False")),
+        edit(
+            PROCESS + "MinNewTokensLengthLogitsProcessor.__call__",
+            ("new_tokens_length < self.min_new_tokens", "False"),
+        ),
         ("?",),
         "t5-reverse",
     ),
     Fault(
         "min-new-tokens-off-by-one",
         "min_new_tokens=n allows the end token as the nth new token.",
-        edit(PROCESS + "MinNewTokensLengthLogitsProcessor.__call__", ("new_tokens_length < self.min_new_tokens", "new_tokens_length < self.min_new_tokens - 1")),
+        edit(
+            PROCESS + "MinNewTokensLengthLogitsProcessor.__call__",
+            (
+                "new_tokens_length < self.min_new_tokens",
+                "new_tokens_length < self.min_new_tokens - 1",
+            ),
+        ),
         ("?",),
         "llama-chat",
     ),
     Fault(
         "min-length-off-by-one",
         "min_length=n is met by n - 1 tokens.",
-        edit(PROCESS + "MinLengthLogitsProcessor.__call__", ("input_ids.shape[-1] < self.min_length", "input_ids.shape[-1] < self.min_length - 1")),
+        edit(
+            PROCESS + "MinLengthLogitsProcessor.__call__",
+            ("input_ids.shape[-1] < self.min_length", "input_ids.shape[-1] < self.min_length - 1"),
+        ),
         ("?",),
         "llama-chat",
     ),
     Fault(
         "first-token-not-forced",
         "forced_bos_token_id is ignored.",
-        edit(PROCESS + "ForcedBOSTokenLogitsProcessor.__call__", ("if cur_len == 1:", "if cur_len == 0:")),
+        edit(
+            PROCESS + "ForcedBOSTokenLogitsProcessor.__call__",
+            ("if cur_len == 1:", "if cur_len == 0:"),
+        ),
         ("?",),
         "mbart-transliterate",
     ),
     Fault(
         "last-token-not-forced",
         "forced_eos_token_id comes one token too late.",
-        edit(PROCESS + "ForcedEOSTokenLogitsProcessor.__call__", ("self.max_length - 1", "self.max_length")),
+        edit(
+            PROCESS + "ForcedEOSTokenLogitsProcessor.__call__",
+            ("self.max_length - 1", "self.max_length"),
+        ),
         ("?",),
         "bart-reverse",
     ),
     Fault(
         "bad-words-allowed",
         "bad_words_ids forbids only words of several tokens.",
-        edit(PROCESS + "SequenceBiasLogitsProcessor.__call__", ("bias += self.length_1_bias", "pass")),
+        edit(
+            PROCESS + "SequenceBiasLogitsProcessor.__call__", ("bias += self.length_1_bias", "pass")
+        ),
         ("?",),
         "llama-chat",
     ),
     Fault(
         "long-bad-words-allowed",
         "bad_words_ids forbids only words of one token.",
-        edit(PROCESS + "SequenceBiasLogitsProcessor.__call__", ("in self.multi_token_biases", "in []")),
+        edit(
+            PROCESS + "SequenceBiasLogitsProcessor.__call__",
+            ("in self.multi_token_biases", "in []"),
+        ),
         ("?",),
         "llama-chat",
     ),
     Fault(
         "prefix-function-of-another-row",
         "prefix_allowed_tokens_fn is always asked for the first row.",
-        edit(PROCESS + "PrefixConstrainedLogitsProcessor.__call__", ("self._prefix_allowed_tokens_fn(batch_id, sent)", "self._prefix_allowed_tokens_fn(0, sent)")),
+        edit(
+            PROCESS + "PrefixConstrainedLogitsProcessor.__call__",
+            (
+                "self._prefix_allowed_tokens_fn(batch_id, sent)",
+                "self._prefix_allowed_tokens_fn(0, sent)",
+            ),
+        ),
         ("?",),
         "gpt2-counting",
     ),
     Fault(
         "suppressed-tokens-allowed",
         "suppress_tokens suppresses nothing.",
-        edit(PROCESS + "SuppressTokensLogitsProcessor.__call__", ('suppress_token_mask, -float("inf"), scores', "suppress_token_mask, scores, scores")),
+        edit(
+            PROCESS + "SuppressTokensLogitsProcessor.__call__",
+            ('suppress_token_mask, -float("inf"), scores', "suppress_token_mask, scores, scores"),
+        ),
         ("?",),
         "gpt2-counting",
     ),
     Fault(
         "first-tokens-not-suppressed",
         "begin_suppress_tokens acts one token too late.",
-        edit(PROCESS + "SuppressTokensAtBeginLogitsProcessor.__call__", ("== self.begin_index", "== self.begin_index + 1")),
+        edit(
+            PROCESS + "SuppressTokensAtBeginLogitsProcessor.__call__",
+            ("== self.begin_index", "== self.begin_index + 1"),
+        ),
         ("?",),
         "gpt2-counting",
     ),
     Fault(
         "encoder-penalty-inverted",
         "encoder_repetition_penalty penalises the tokens of the input.",
-        edit(PROCESS + "EncoderRepetitionPenaltyLogitsProcessor.__init__", ("1 / penalty", "penalty")),
+        edit(
+            PROCESS + "EncoderRepetitionPenaltyLogitsProcessor.__init__", ("1 / penalty", "penalty")
+        ),
         ("?",),
         "t5-reverse",
     ),
     Fault(
         "decay-starts-late",
         "exponential_decay_length_penalty does nothing.",
-        edit(PROCESS + "ExponentialDecayLengthPenalty.__call__", ("cur_len > self.regulation_start", "False")),
+        edit(
+            PROCESS + "ExponentialDecayLengthPenalty.__call__",
+            ("cur_len > self.regulation_start", "False"),
+        ),
         ("?",),
         "gpt2-counting",
     ),

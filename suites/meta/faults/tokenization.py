@@ -68,12 +68,16 @@ def encodes(change: Callable[[dict[str, Any]], None]) -> Callable[[Patch], None]
     return apply
 
 
-def method(where: Callable[[], Any], name: str, change: Callable[..., Any]) -> Callable[[Patch], None]:
+def method(
+    where: Callable[[], Any], name: str, change: Callable[..., Any]
+) -> Callable[[Patch], None]:
     """Wrap one method of a class of the library."""
     return lambda patch: wrap(patch, where(), name, change)
 
 
-def result(where: Callable[[], Any], name: str, change: Callable[[Any], Any]) -> Callable[[Patch], None]:
+def result(
+    where: Callable[[], Any], name: str, change: Callable[[Any], Any]
+) -> Callable[[Patch], None]:
     """Change what a method returns."""
     return method(where, name, lambda original, self, *a, **k: change(original(self, *a, **k)))
 
@@ -97,7 +101,9 @@ def built(change: Callable[[Any], None], *names: str) -> Callable[[Patch], None]
             original(self, *a, **k)
             change(self)
 
-        found = [getattr(transformers, name, None) for name in (*names, *(f"{n}Fast" for n in names))]
+        found = [
+            getattr(transformers, name, None) for name in (*names, *(f"{n}Fast" for n in names))
+        ]
         for owner in dict.fromkeys(found if names else [fast_class()]):
             if owner is not None:
                 wrap(patch, owner, "__init__", init)
@@ -108,7 +114,9 @@ def built(change: Callable[[Any], None], *names: str) -> Callable[[Patch], None]
 def shifted(made: dict[str, Any]) -> None:
     """Offsets one too far."""
     if "offset_mapping" in made:
-        made["offset_mapping"] = [[(a + 1, b + 1) for a, b in row] for row in made["offset_mapping"]]
+        made["offset_mapping"] = [
+            [(a + 1, b + 1) for a, b in row] for row in made["offset_mapping"]
+        ]
 
 
 def last_zero(name: str) -> Callable[[dict[str, Any]], None]:
@@ -150,7 +158,9 @@ def lower_cased(self: Any) -> None:
     """Everything lower-cased, whatever the files say."""
     from tokenizers.normalizers import Lowercase, Sequence
 
-    self._tokenizer.normalizer = Sequence([n for n in (self._tokenizer.normalizer, Lowercase()) if n])
+    self._tokenizer.normalizer = Sequence(
+        [n for n in (self._tokenizer.normalizer, Lowercase()) if n]
+    )
 
 
 def prefixed(self: Any) -> None:
@@ -228,7 +238,12 @@ def language_last(patch: Patch) -> None:
     """mBART's code put before the text, mBART-50's behind it."""
     import transformers
 
-    for name in ("MBartTokenizer", "MBartTokenizerFast", "MBart50Tokenizer", "MBart50TokenizerFast"):
+    for name in (
+        "MBartTokenizer",
+        "MBartTokenizerFast",
+        "MBart50Tokenizer",
+        "MBart50TokenizerFast",
+    ):
         owner = getattr(transformers, name, None)
         if owner is not None:
             for setter in ("set_src_lang_special_tokens", "set_tgt_lang_special_tokens"):
@@ -253,7 +268,12 @@ def stays_target(patch: Patch) -> None:
     """The target language stays after labels were encoded."""
     import transformers
 
-    for name in ("MBartTokenizer", "MBartTokenizerFast", "MBart50Tokenizer", "MBart50TokenizerFast"):
+    for name in (
+        "MBartTokenizer",
+        "MBartTokenizerFast",
+        "MBart50Tokenizer",
+        "MBart50TokenizerFast",
+    ):
         owner = getattr(transformers, name, None)
         if owner is not None:
             patch.setattr(owner, "_switch_to_input_mode", lambda self: None)
@@ -266,10 +286,19 @@ def languages_forgotten(patch: Patch) -> None:
     for name in ("MBartTokenizer", "MBartTokenizerFast"):
         owner = getattr(transformers, name, None)
         if owner is not None:
-            wrap(patch, owner, "__init__", lambda o, self, *a, **k: o(self, *a, **{**k, "src_lang": "fr_XX", "tgt_lang": None}))
+            wrap(
+                patch,
+                owner,
+                "__init__",
+                lambda o, self, *a, **k: o(
+                    self, *a, **{**k, "src_lang": "fr_XX", "tgt_lang": None}
+                ),
+            )
 
 
-def properties(where: Callable[[], Any], name: str, value: Callable[[Any, Any], Any]) -> Callable[[Patch], None]:
+def properties(
+    where: Callable[[], Any], name: str, value: Callable[[Any, Any], Any]
+) -> Callable[[Patch], None]:
     """Change a property's value."""
 
     def apply(patch: Patch) -> None:
@@ -299,7 +328,11 @@ def other_strategy(settings: dict[str, Any]) -> dict[str, Any]:
     """only_first and longest_first confused."""
     from transformers.tokenization_utils_base import TruncationStrategy as T
 
-    swap = {T.LONGEST_FIRST: T.ONLY_FIRST, T.ONLY_FIRST: T.LONGEST_FIRST, T.ONLY_SECOND: T.LONGEST_FIRST}
+    swap = {
+        T.LONGEST_FIRST: T.ONLY_FIRST,
+        T.ONLY_FIRST: T.LONGEST_FIRST,
+        T.ONLY_SECOND: T.LONGEST_FIRST,
+    }
     strategy = settings["truncation_strategy"]
     return changed(settings, truncation_strategy=swap.get(strategy, strategy))
 
@@ -339,7 +372,9 @@ def greedy_tokens(self: Any) -> None:
     """Special tokens swallow the space behind them."""
     from tokenizers import AddedToken
 
-    self._tokenizer.add_special_tokens([AddedToken(str(t), rstrip=True) for t in self.all_special_tokens])
+    self._tokenizer.add_special_tokens(
+        [AddedToken(str(t), rstrip=True) for t in self.all_special_tokens]
+    )
 
 
 def confused_threads(original: Any, self: Any, text: Any, *a: Any, **k: Any) -> Any:
@@ -349,7 +384,18 @@ def confused_threads(original: Any, self: Any, text: Any, *a: Any, **k: Any) -> 
     self.__dict__["_text"] = [*text, threading_name()] if isinstance(text, list) else text
     time.sleep(0.001)
     kept = self.__dict__["_text"]
-    return original(self, kept[:-1] if kept[-1:] == [threading_name()] or not isinstance(kept, list) else kept[:1], *a, **k) if isinstance(kept, list) else original(self, text, *a, **k)
+    return (
+        original(
+            self,
+            kept[:-1]
+            if kept[-1:] == [threading_name()] or not isinstance(kept, list)
+            else kept[:1],
+            *a,
+            **k,
+        )
+        if isinstance(kept, list)
+        else original(self, text, *a, **k)
+    )
 
 
 def threading_name() -> str:
@@ -392,13 +438,15 @@ def forgotten(name: str, value: Any) -> Callable[[Patch], None]:
     """An attribute is lost in pickling."""
 
     def apply(patch: Patch) -> None:
-        patch.setattr(base_class(), "__getstate__", lambda self: {**self.__dict__, name: value}, raising=False)
+        patch.setattr(
+            base_class(), "__getstate__", lambda self: {**self.__dict__, name: value}, raising=False
+        )
 
     return apply
 
 
 FAULTS = [
-    Fault("added-tokens-eat-spaces", "special tokens swallow the space behind them", built(greedy_tokens), ("test_added_tokens_in_text_encode_as_the_files_say", "test_added_token_flags_survive_loading"), BERT),
+    Fault("added-tokens-eat-spaces", "special tokens swallow the space behind them", built(greedy_tokens), ("test_added_tokens_in_text_encode_as_the_files_say",), GPT2),
     Fault("batch-of-one-unpacked", "a list of one text is taken for the text", method(fast_class, "_encode_plus", lambda o, self, text, *a, **k: o(self, text[0] if isinstance(text, list) and len(text) == 1 else text, *a, **k)), ("test_batch_of_one_has_one_row", "test_batch_is_singles"), BERT),
     Fault("batch-loses-pairs", "in a batch the second texts are dropped", method(fast_class, "_encode_plus", lambda o, self, text, text_pair=None, *a, **k: o(self, text, None if isinstance(text, list) else text_pair, *a, **k)), ("test_batch_of_pairs_is_pairs",), BERT),
     Fault("bos-dropped", "the beginning of a sequence is not marked", built(lambda self: setattr(self._tokenizer, "post_processor", None)), ("test_bos_and_eos_are_added_as_configured", "test_encoding_equals_the_files"), "llama-yarn"),
@@ -408,10 +456,10 @@ FAULTS = [
     Fault("language-codes-kept", "language codes are not skipped", method(fast_class, "_decode", lambda o, self, ids, skip_special_tokens=False, **k: o(self, ids, skip_special_tokens=False, **k)), ("test_language_codes_are_special",), "mbart-random"),
     Fault("size-too-large", "vocab_size counts ids that do not exist", properties(fast_class, "vocab_size", lambda n, self: n + 7), ("test_length_counts_the_vocabulary",), BERT),
     Fault("id-without-row", "the vocabulary has an id beyond the embedding table", result(fast_class, "get_vocab", lambda v: {**v, "zz": 10**6}), ("test_every_id_has_an_embedding", "test_vocabulary_is_the_files"), BERT),
-    Fault("adds-too-much", "adding tokens also adds a letter", method(fast_class, "_add_tokens", lambda o, self, tokens, special_tokens=False: (o(self, ["o"], special_tokens=False), o(self, tokens, special_tokens=special_tokens))[1]), ("test_new_tokens_leave_other_text_alone",), BERT),
+    Fault("adding-changes-text", "adding tokens resets the normalizer", method(fast_class, "_add_tokens", lambda o, self, tokens, special_tokens=False: (o(self, tokens, special_tokens=special_tokens), setattr(self._tokenizer, "normalizer", None))[0]), ("test_new_tokens_leave_other_text_alone",), BERT),
     Fault("overflow-mapped-to-first", "all overflowing rows are said to be of the first text", method(batch_class, "__init__", mapped_to_first), ("test_overflowing_rows_know_their_text",), BERT),
     Fault("pad-is-unknown", "the padding token is the unknown token", method(base_class, "__init__", lambda o, self, **k: o(self, **{**k, "pad_token": "[UNK]"})), ("test_padding_is_told_from_text", "test_special_tokens_are_the_files"), BERT),
-    Fault("special-ids-off", "special tokens have the id of their neighbour", method(base_class, "convert_tokens_to_ids", lambda o, self, tokens: o(self, tokens) + 1 if isinstance(tokens, str) and tokens in self.all_special_tokens else o(self, tokens)), ("test_special_ids_are_the_files", "test_all_special_tokens_are_listed"), BERT),
+    Fault("special-ids-off", "special tokens have the id of their neighbour", method(base_class, "convert_tokens_to_ids", lambda o, self, tokens: o(self, tokens) + 1 if isinstance(tokens, str) and tokens in self.all_special_tokens else o(self, tokens)), ("test_special_ids_are_the_files",), BERT),
     Fault("padding-flipped-without-pad", "the default padding side is the other one", asks(lambda s: changed(s, padding_side=s["padding_side"] or "left")), ("test_padding_needs_a_pad_token",), GPT2),
     Fault("pickle-forgets-side", "pickling forgets the padding side", forgotten("padding_side", "nowhere"), ("test_pickled_tokenizer_is_the_same",), BERT),
     Fault("pieces-lower-cased", "text is lower-cased before sentencepiece's pieces are looked up", built(lower_cased), ("test_pieces_equal_sentencepiece",), "llama-spm-only"),
@@ -437,7 +485,7 @@ FAULTS = [
     Fault("special-mask-short", "the last special token is not marked", encodes(last_zero("special_tokens_mask")), ("test_special_tokens_mask_marks_what_was_added", "test_encoding_equals_the_files", "test_special_tokens_have_empty_offsets"), BERT),
     Fault("token-types-lost", "the second text of a pair has type 0", encodes(one_type), ("test_pairs_equal_the_files",), BERT),
     Fault("length-wrong", "return_length counts one too many", encodes(wrong_length), ("test_asked_for_keys_are_returned",), BERT),
-    Fault("ends-swapped", "[CLS] and [SEP] change places", built(swapped_ends, "BertTokenizer"), ("test_encoding_equals_the_files", "test_fixed_texts_encode_as_the_files_say", "test_pairs_equal_the_files", "test_long_text_equals_the_files", "test_saved_file_encodes_alike"), BERT),
+    Fault("ends-swapped", "[CLS] and [SEP] change places", built(swapped_ends, "BertTokenizer"), ("test_encoding_equals_the_files", "test_fixed_texts_encode_as_the_files_say", "test_pairs_equal_the_files", "test_long_text_equals_the_files"), BERT),
     Fault("lower-cased", "text is lower-cased whatever the files say", built(lower_cased), ("test_encoding_equals_the_files", "test_round_trip_is_exact"), GPT2),
     Fault("accents-stripped", "accents are stripped whatever the files say", built(no_accents), ("test_encoding_equals_the_files", "test_round_trip_is_exact"), GPT2),
     Fault("prefix-space", "a byte-level tokenizer puts a space before every text", built(prefixed), ("test_encoding_equals_the_files", "test_round_trip_is_exact", "test_offsets_equal_the_files"), GPT2),
@@ -488,7 +536,7 @@ FAULTS = [
     Fault("chat-template-not-saved", "saving drops the chat template", unsaved_template, ("test_saved_chat_template_is_the_same",), CHAT),
     Fault("normalizer-rewrites", "a sentencepiece tokenizer is built with a normalizer of its own", built(lower_cased, "T5Tokenizer"), ("test_round_trip",), "t5-random"),
     Fault("special-mask-of-ids-short", "get_special_tokens_mask forgets the last", result(base_class, "get_special_tokens_mask", lambda mask: [*mask[:-1], 0]), ("test_mask_of_finished_ids_marks_special_ones",), BERT),
-    Fault("saved-settings-lose-added", "special tokens added later are not saved in order", saved_settings(lambda s: s.update(cls_token="[SEP]")), ("test_saved_settings_are_the_same",), BERT),
+    Fault("saved-cls-wrong", "the saved cls token is another", saved_settings(lambda s: s.update(cls_token="[SEP]")), ("test_saved_settings_are_the_same",), BERT),
     Fault("language-at-the-wrong-end", "mBART's language code changes ends", language_last, ("test_source_language_frames_the_text",), "mbart-random"),
     Fault("language-stays-target", "after labels the target language stays", stays_target, ("test_target_text_has_the_target_language",), "mbart-random"),
 ]  # fmt: skip

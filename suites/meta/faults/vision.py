@@ -187,7 +187,7 @@ FAULTS = [
             VIT + "ViTPatchEmbeddings.forward",
             (
                 "    return self.projection(pixel_values)",
-                "    pixel_values = pixel_values - pixel_values.mean(0, keepdim=True)\n    return self.projection(pixel_values)",
+                "    return self.projection(pixel_values - pixel_values.mean(0, keepdim=True))",
             ),
         ),
         ("test_image_batch_equals_singles",),

@@ -1,0 +1,231 @@
+"""What changes how generation is computed and must not change what is generated."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.applicability import (
+    Predicate,
+    applies_to,
+    decoder,
+    generates,
+    light,
+    model_type,
+    seq2seq,
+    text_model,
+)
+from fixtures.generating import (
+    first_difference,
+    generate,
+    generate_from,
+    is_tie,
+    logits_tolerance,
+    next_logits,
+    prompts,
+    start_of,
+)
+from fixtures.ids import eos_id, ordinary_ids, pad_id, padded
+from fixtures.lazy import torch
+from fixtures.oracle import own_tolerance, run
+
+KNOWS_PADDING = Predicate(
+    "a padding token of its own",
+    lambda c: c.config.get("pad_token_id") is not None and c.config["pad_token_id"] != eos_id(c),
+)
+
+
+def same_tokens(expect, dtype, value, plain, start, call, **context):
+    """Generated ids equal those of plain greedy decoding, ties aside."""
+    wanted = plain.sequences[0].tolist()[start:]
+    at = first_difference(value, wanted)
+    allowed = logits_tolerance(expect.checkpoint, dtype)
+    parted = at is not None and at < min(len(value), len(wanted))
+    if parted and is_tie(plain.scores[at][0].cpu(), value[at], wanted[at], allowed):
+        return
+    expect.equal(value, wanted, call, **context)
+
+
+@applies_to(decoder, generates, light)
+def test_embeddings_generate_what_ids_generate(checkpoint, model, dtype, expect):
+    """A prompt given as embeddings is continued as its ids are."""
+    prompt = prompts(checkpoint, 1)[0]
+    plain = generate(model, checkpoint, [prompt])
+    ids = torch.tensor([prompt])
+    embedded = model.get_input_embeddings()(ids.to(model.device)).detach()
+    out = generate_from(
+        model, checkpoint, {"inputs_embeds": embedded, "attention_mask": torch.ones_like(ids)}
+    )
+    same_tokens(
+        expect,
+        dtype,
+        out.sequences[0].tolist(),
+        plain,
+        len(prompt),
+        "model.generate(inputs_embeds=model.get_input_embeddings()(torch.tensor([prompt])))",
+        prompt=prompt,
+    )
+
+
+@applies_to(generates, text_model, light)
+def test_drafted_tokens_change_nothing(checkpoint, model, dtype, expect):
+    """Drafting tokens, by a model or from the prompt, and checking them gives greedy decoding's tokens."""
+    prompt = prompts(checkpoint, 1)[0][:4] * 3
+    plain = generate(model, checkpoint, [prompt], eos_token_id=None)
+    start = len(start_of(checkpoint, prompt))
+    for settings in ({"assistant_model": model}, {"prompt_lookup_num_tokens": 3}):
+        out = generate(model, checkpoint, [prompt], eos_token_id=None, **settings)
+        same_tokens(
+            expect,
+            dtype,
+            out.sequences[0].tolist()[start:],
+            plain,
+            start,
+            f"model.generate(torch.tensor([prompt]), {', '.join(settings)}=...)",
+            prompt=prompt,
+        )
+
+
+@applies_to(generates, model_type("llama", "mistral"), light)
+def test_static_cache_changes_nothing(checkpoint, model, dtype, expect):
+    """A cache of fixed size generates what a growing one does."""
+    prompt = prompts(checkpoint, 1)[0]
+    plain = generate(model, checkpoint, [prompt], eos_token_id=None)
+    out = generate(model, checkpoint, [prompt], eos_token_id=None, cache_implementation="static")
+    same_tokens(
+        expect,
+        dtype,
+        out.sequences[0].tolist()[len(prompt) :],
+        plain,
+        len(prompt),
+        "model.generate(torch.tensor([prompt]), cache_implementation='static')",
+        prompt=prompt,
+    )
+
+
+@applies_to(seq2seq, light)
+def test_padded_batch_equals_singles(checkpoint, model, dtype, expect):
+    """Inputs of different lengths, padded into one batch, are answered as each is alone."""
+    rows = prompts(checkpoint, 3)
+    inputs = padded(rows, pad_id(checkpoint))
+    out = generate_from(model, checkpoint, inputs, eos_token_id=None)
+    for row, prompt in enumerate(rows):
+        plain = generate(model, checkpoint, [prompt], eos_token_id=None)
+        same_tokens(
+            expect,
+            dtype,
+            out.sequences[row].tolist()[1:],
+            plain,
+            1,
+            f"model.generate(**inputs)[{row}]",
+            inputs=inputs,
+        )
+
+
+@applies_to(decoder, generates, light, KNOWS_PADDING)
+def test_mask_follows_from_padding(checkpoint, model, dtype, expect):
+    """Without a mask, generate takes a decoder's padding tokens for padding."""
+    inputs = padded(prompts(checkpoint, 2), pad_id(checkpoint), "left")
+    plain = generate_from(model, checkpoint, inputs)
+    bare = generate_from(model, checkpoint, {"input_ids": inputs["input_ids"]})
+    allowed = logits_tolerance(checkpoint, dtype)
+    expect.close(
+        bare.logits[0],
+        plain.logits[0],
+        allowed,
+        "model.generate(input_ids, output_logits=True, return_dict_in_generate=True).logits[0]",
+        inputs=inputs,
+    )
+
+
+@applies_to(seq2seq, light)
+def test_decoder_prompt_is_continued(checkpoint, model, dtype, expect):
+    """decoder_input_ids are what generation goes on from."""
+    prompt, begun = (
+        prompts(checkpoint, 1)[0],
+        [*start_of(checkpoint, []), *ordinary_ids(checkpoint)[4:6]],
+    )
+    ids = torch.tensor([prompt])
+    inputs = {
+        "input_ids": ids,
+        "attention_mask": torch.ones_like(ids),
+        "decoder_input_ids": torch.tensor([begun]),
+    }
+    out = generate_from(model, checkpoint, inputs, eos_token_id=None)
+    expect.equal(
+        out.sequences[0, : len(begun)], begun, "model.generate(**inputs)[0, :3]", inputs=inputs
+    )
+    logits = next_logits(model, checkpoint, prompt)
+    expect.close(
+        out.logits[0][0].float(),
+        logits(begun),
+        logits_tolerance(checkpoint, dtype),
+        "model.generate(**inputs, output_logits=True, return_dict_in_generate=True).logits[0][0]",
+        inputs=inputs,
+    )
+
+
+@applies_to(generates, text_model, light)
+def test_rows_are_repeated_in_place(checkpoint, model, expect):
+    """num_return_sequences gives each row's sequences one after the other."""
+    rows = [row[:5] for row in prompts(checkpoint, 2)]
+    settings = {"do_sample": True, "top_k": 1, "eos_token_id": None, "max_new_tokens": 3}
+    once = generate(model, checkpoint, rows, **settings).sequences.tolist()
+    twice = generate(model, checkpoint, rows, num_return_sequences=2, **settings).sequences.tolist()
+    call = "model.generate(torch.tensor(rows), do_sample=True, top_k=1, num_return_sequences=2)"
+    expect.equal(twice, [once[0], once[0], once[1], once[1]], call, rows=rows)
+
+
+@applies_to(generates, text_model, light)
+def test_bare_ids_are_the_sequences(checkpoint, model, expect):
+    """Without return_dict_in_generate the sequences alone are returned."""
+    prompt = prompts(checkpoint, 1)[0]
+    bare = generate(model, checkpoint, [prompt], return_dict_in_generate=False)
+    expect.equal(
+        bare,
+        generate(model, checkpoint, [prompt]).sequences,
+        "model.generate(torch.tensor([prompt]))",
+        prompt=prompt,
+    )
+
+
+@applies_to(generates, text_model, light)
+def test_generate_returns_its_insides(checkpoint, model, dtype, expect):
+    """Hidden states and attentions of the first step are those of a forward pass on the prompt."""
+    prompt = prompts(checkpoint, 1)[0]
+    ids = torch.tensor([prompt])
+    out = generate(model, checkpoint, [prompt], output_hidden_states=True, output_attentions=True)
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    front = "decoder_" if checkpoint.kind == "encoder-decoder" else ""
+    if front:
+        inputs["decoder_input_ids"] = torch.tensor([start_of(checkpoint, prompt)])
+    whole, allowed = run(model, inputs), own_tolerance(checkpoint, inputs, dtype)
+    for name in (f"{front}hidden_states", f"{front}attentions"):
+        for layer, wanted in enumerate(whole[name]):
+            call = f"model.generate(..., output_{name.removeprefix(front)}=True).{name}[0][{layer}]"
+            expect.close(
+                out[name][0][layer], wanted, allowed[f"{name}.{layer}"], call, inputs=inputs
+            )
+
+
+@applies_to(generates, text_model, light)
+@pytest.mark.parametrize("beams", [1, 2])
+def test_prefix_function_knows_its_row(checkpoint, model, expect, beams):
+    """prefix_allowed_tokens_fn is asked for each row of the batch by its number."""
+    rows = [row[:5] for row in prompts(checkpoint, 2)]
+    choices = ordinary_ids(checkpoint)[4:6]
+    out = generate(
+        model,
+        checkpoint,
+        rows,
+        eos_token_id=None,
+        num_beams=beams,
+        max_new_tokens=3,
+        prefix_allowed_tokens_fn=lambda row, ids: [choices[row]],
+    )
+    value = out.sequences[:, -3:].tolist()
+    expect.equal(
+        value,
+        [[choices[0]] * 3, [choices[1]] * 3],
+        f"model.generate(torch.tensor(rows), num_beams={beams}, prefix_allowed_tokens_fn=lambda row, ids: [{choices}[row]])[:, -3:]",
+        rows=rows,
+    )
