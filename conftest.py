@@ -13,34 +13,11 @@ from fixtures.checkpoint import Checkpoint
 from fixtures.deviations import deviations
 from fixtures.errors import UserError
 
-pytest_plugins = ["fixtures.plugin", "fixtures.census", "fixtures.benchmarking"]
+pytest_plugins = ["fixtures.options", "fixtures.plugin", "fixtures.census", "fixtures.benchmarking"]
 
 SUITES = Path(__file__).parent / "suites"
 ON_REQUEST = ("behaviour", "benchmarks", "meta")
-DTYPES = ("float32", "bfloat16", "float16")
 checkpoints_key = pytest.StashKey[list[Checkpoint]]()
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options of a run."""
-    group = parser.getgroup("checkpoints")
-    group.addoption(
-        "--checkpoint",
-        action="append",
-        default=[],
-        metavar="DIR_OR_ID[@REVISION]",
-        help="check this instead of the built-in set: a directory, a hub id or a name from "
-        "fixtures/catalogue.toml (repeatable)",
-    )
-    group.addoption("--hub", action="store_true", help="check the hub set; downloads it")
-    group.addoption(
-        "--device", default="auto", help="auto (default), cpu, cuda, mps, xpu, or cuda:N"
-    )
-    group.addoption("--dtype", default="float32", choices=DTYPES, help="dtype of the weights")
-    group.addoption(
-        "--record", metavar="DIR", help="where to write the record (default: reports/runs/last)"
-    )
-    group.addoption("--observation", metavar="NAME[::INPUT]", help="record only this observation")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -30,7 +30,7 @@ from fixtures.race_statistics import (
 
 pytestmark = pytest.mark.meta
 
-RACES = 2000
+RACES = 400
 QUIET, LOADED = 0.005, 0.015  # standard deviation of a pair's log-ratio, as measured
 
 

@@ -27,22 +27,31 @@ def written(checkpoint):
     return [f"torch.{named}"] if named else sorted(kinds)
 
 
-@applies_to(any_model, light)
-@pytest.mark.parametrize("asked", ["bfloat16", "float16"])
-def test_dtype_is_honoured(checkpoint, fresh, expect, asked):
-    """Loaded in a dtype, every weight is the file's value rounded to that dtype."""
+def arrives_rounded(expect, fresh, asked):
+    """A model loaded in a dtype has it, and the files' weights rounded to it."""
     model, _ = fresh(dtype=asked)
     call = f"type(model).from_pretrained(model.name_or_path, dtype=torch.{asked})"
-    kept = KEPT.get(checkpoint.model_type or "")
+    kept = KEPT.get(expect.checkpoint.model_type or "")
     expect.equal(dtypes(model, kept), [f"torch.{asked}"], call)
     expect.equal(str(model.dtype), f"torch.{asked}", f"{call}.dtype")
     memory = {lasting(n): t for n, t in model.state_dict().items() if t.is_floating_point()}
-    files = {
-        n: t.to(memory[n].dtype) for n, t in learned(stored(checkpoint.path)).items() if n in memory
-    }
+    weights = learned(stored(expect.checkpoint.path))
+    files = {n: t.to(memory[n].dtype) for n, t in weights.items() if n in memory}
     places = [t.data_ptr() for t in memory.values()]
     differing = [n for n in same(memory, files) if places.count(memory[n].data_ptr()) == 1]
     expect.true(not differing, differing, "no weight that is not the file's, rounded", call)
+
+
+@applies_to(any_model, light)
+def test_bfloat16_is_honoured(checkpoint, fresh, expect):
+    """Loaded in bfloat16, every weight is the file's value rounded to it."""
+    arrives_rounded(expect, fresh, "bfloat16")
+
+
+@applies_to(any_model, loader_sample)
+def test_float16_is_honoured(checkpoint, fresh, expect):
+    """Loaded in float16, every weight is the file's value rounded to it."""
+    arrives_rounded(expect, fresh, "float16")
 
 
 @applies_to(any_model)

@@ -8,7 +8,6 @@ from fixtures.applicability import (
     head,
     light,
     loader_sample,
-    model_type,
     text_model,
 )
 from fixtures.ids import batch
@@ -19,8 +18,9 @@ from fixtures.stored import ties_embeddings
 language_model = text_model & head("MaskedLM", "CausalLM", "Seq2SeqLM")
 tied = Predicate("tied embeddings", lambda c: ties_embeddings(c) is True)
 untied = Predicate("untied embeddings", lambda c: ties_embeddings(c) is False)
-# Resizing has a method of its own where a bias belongs to the vocabulary.
-sample = language_model & light & (loader_sample | model_type("roberta", "mbart", "mistral"))
+# Families whose heads have a bias or a table of their own that resizing must follow.
+OTHERS = ("roberta-masked", "bart-random", "mbart-random", "mistral-random")
+sample = language_model & (loader_sample | Predicate("other heads", lambda c: c.name in OTHERS))
 LINE = "model.get_output_embeddings().weight is model.get_input_embeddings().weight"
 
 

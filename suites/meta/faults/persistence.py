@@ -155,7 +155,8 @@ FAULTS = [
             ),
         ),
         (
-            "test_dtype_is_honoured",
+            "test_bfloat16_is_honoured",
+            "test_float16_is_honoured",
             "test_auto_dtype_is_the_written_one",
             "test_dtype_survives_saving",
         ),
