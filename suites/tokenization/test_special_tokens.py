@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fixtures.applicability import applies_to, convention, has_fact
+from fixtures.applicability import applies_to, convention, has_fact, holds_specials_as_pieces
 from fixtures.raw_tokenizer import raw_tokenizer
 from fixtures.texts import TEXTS
 from fixtures.tokenizer_files import (
@@ -313,7 +313,7 @@ def test_mask_of_finished_ids_marks_special_ones(checkpoint, tokenizer, expect):
 
 
 @convention
-@applies_to(fast)
+@applies_to(fast, ~holds_specials_as_pieces)
 def test_special_tokens_can_be_split(checkpoint, tokenizer, expect):
     """With split_special_tokens a special token in a text is text."""
     for name, token in special_tokens(checkpoint).items():
