@@ -5,17 +5,24 @@ from __future__ import annotations
 import pytest
 
 from fixtures.agreement import agree_with_itself
-from fixtures.applicability import applies_to, convention, has_fact, head, model_type, vision
+from fixtures.applicability import (
+    applies_to,
+    convention,
+    has_fact,
+    head,
+    model_type,
+    processor,
+    vision,
+)
 from fixtures.ids import pixels as random_pixels
 from fixtures.images import Source, forms, noise, source
 from fixtures.lazy import torch
-from fixtures.loading import load_processor
 from fixtures.oracle import own_tolerance, run
 from fixtures.tolerance import allowed_sum
 
 EXTRA = {"deit": 2}
-# BEiT has no positions to interpolate at this place.
-interpolates = model_type("vit", "deit")
+# BEiT need not have any absolute positions.
+positioned = model_type("vit", "deit")
 
 
 def grid(checkpoint, pixels):
@@ -82,7 +89,7 @@ def take(value, row):
     )
 
 
-@applies_to(vision)
+@applies_to(vision, positioned)
 def test_places_are_told_apart(checkpoint, model, expect):
     """The same patch in another place gives another embedding: positions are added."""
     image = random_pixels(checkpoint, rows=1, seed=85)
@@ -98,7 +105,7 @@ def test_places_are_told_apart(checkpoint, model, expect):
     )
 
 
-@applies_to(vision, interpolates)
+@applies_to(vision, positioned)
 def test_interpolating_to_the_own_size_changes_nothing(checkpoint, model, dtype, expect):
     """Positions interpolated to the model's own image size are its positions."""
     inputs = {"pixel_values": random_pixels(checkpoint, rows=2, seed=86)}
@@ -108,7 +115,7 @@ def test_interpolating_to_the_own_size_changes_nothing(checkpoint, model, dtype,
     )
 
 
-@applies_to(vision, interpolates)
+@applies_to(vision, positioned)
 @pytest.mark.parametrize("taller", [(2, 1), (1, 2), (2, 3)], ids=["tall", "wide", "large"])
 def test_interpolated_positions(checkpoint, model, expect, taller):
     """Positions for other sizes are the learned ones stretched by cubic interpolation, each its way."""
@@ -200,11 +207,12 @@ def opened(checkpoint, name):
     )
 
 
-@applies_to(vision)
-def test_processor_fits_the_model(checkpoint, model, expect):
+@convention
+@applies_to(vision, processor)
+def test_processor_fits_the_model(checkpoint, processor, expect):
     """What the processor makes of a picture has the size that the model takes."""
     image = noise((70, 50), 6)
-    pixels = load_processor(checkpoint)(image, return_tensors="pt")["pixel_values"]
+    pixels = processor(image, return_tensors="pt")["pixel_values"]
     wanted = list(random_pixels(checkpoint, rows=1).shape)
     expect.equal(
         list(pixels.shape),
