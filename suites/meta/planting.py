@@ -123,6 +123,8 @@ def run_checks(
     if wanted:
         arguments += ["-k", " or ".join(sorted(wanted))]
     arguments += [*QUIET, "--record", "reports/runs/planted"]
-    with contextlib.redirect_stdout(io.StringIO()):
-        pytest.main(arguments, plugins=[outcomes])
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        code = pytest.main(arguments, plugins=[outcomes])
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        raise RuntimeError(f"pytest ended with {code!r}:\n{output.getvalue()[-2000:]}")
     return outcomes

@@ -243,7 +243,7 @@ def test_two_sides_are_needed(versions, settings):
 )
 def test_unknown_settings_are_refused(setting):
     """A setting nobody knows names those that are."""
-    with pytest.raises(UserError, match="write attention=eager|above 0"):
+    with pytest.raises(UserError, match=r"write attention=eager|above 0"):
         arms_of([], [setting, "threads=1"])
 
 

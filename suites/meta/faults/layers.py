@@ -21,7 +21,11 @@ FAULTS = [
         "bert-residual-missing",
         "BERT's attention output is normalised without its input.",
         edit(BERT + "BertSelfOutput.forward", ("hidden_states + input_tensor", "hidden_states")),
-        ("?",),
+        (
+            "test_outputs_equal_reference",
+            "test_a_batch_of_sentences_gets_its_labels",
+            "test_half_precision_is_close",
+        ),
         "bert-sentiment",
     ),
     Fault(
@@ -34,42 +38,62 @@ FAULTS = [
                 "self.LayerNorm(hidden_states) + input_tensor",
             ),
         ),
-        ("?",),
+        (
+            "test_outputs_equal_reference",
+            "test_base_model_equals_reference",
+            "test_left_padded_outputs_equal_reference",
+        ),
         "bert-cased-tagger",
     ),
     Fault(
         "bert-epsilon-ignored",
         "BERT's last norms use an epsilon of 1e-12 whatever the configuration says.",
         edit(BERT + "BertOutput.__init__", ("eps=config.layer_norm_eps", "eps=1e-12")),
-        ("?",),
+        (
+            "test_outputs_equal_reference",
+            "test_base_model_equals_reference",
+            "test_left_padded_outputs_equal_reference",
+        ),
         "bert-random",
     ),
     Fault(
         "bert-embeddings-not-normalised",
         "BERT's embeddings are not normalised.",
         edit(BERT + "BertEmbeddings.forward", ("embeddings = self.LayerNorm(embeddings)", "pass")),
-        ("?",),
+        (
+            "test_outputs_equal_reference",
+            "test_base_model_equals_reference",
+            "test_left_padded_outputs_equal_reference",
+        ),
         "bert-masked",
     ),
     Fault(
         "bert-activation-ignored",
         "BERT's activation is the exact GELU whatever the configuration says.",
         edit(BERT + "BertIntermediate.__init__", ("ACT2FN[config.hidden_act]", 'ACT2FN["gelu"]')),
-        ("?",),
+        (
+            "test_outputs_equal_reference",
+            "test_base_model_equals_reference",
+            "test_left_padded_outputs_equal_reference",
+        ),
         "bert-random",
     ),
     Fault(
         "bert-one-layer-less",
         "BERT leaves out its last layer.",
         edit(BERT + "BertEncoder.forward", ("enumerate(self.layer)", "enumerate(self.layer[:-1])")),
-        ("?",),
+        ("test_outputs_equal_reference", "test_attentions_shape", "test_half_precision_is_close"),
         "bert-sentiment",
     ),
     Fault(
         "roberta-residual-missing",
         "RoBERTa's feed-forward output is normalised without its input.",
         edit(ROBERTA + "RobertaOutput.forward", ("hidden_states + input_tensor", "hidden_states")),
-        ("?",),
+        (
+            "test_outputs_equal_reference",
+            "test_base_model_equals_reference",
+            "test_half_precision_is_close",
+        ),
         "roberta-masked",
     ),
     Fault(
@@ -78,7 +102,11 @@ FAULTS = [
         edit(
             DISTILBERT + "TransformerBlock.forward", ("ffn_output + attention_output", "ffn_output")
         ),
-        ("?",),
+        (
+            "test_outputs_equal_reference",
+            "test_base_model_equals_reference",
+            "test_half_precision_is_close",
+        ),
         "distilbert-span",
     ),
     Fault(
@@ -88,27 +116,22 @@ FAULTS = [
             DISTILBERT + "FFN.__init__",
             ("get_activation(config.activation)", 'get_activation("gelu")'),
         ),
-        ("?",),
-        "distilbert-random",
-    ),
-    Fault(
-        "gelu-approximated",
-        "The exact GELU is computed by the approximation with tanh.",
-        edit(
-            "activations:GELUActivation.__init__",
-            (
-                "self.act = nn.functional.gelu",
-                'self.act = functools.partial(nn.functional.gelu, approximate="tanh")',
-            ),
+        (
+            "test_outputs_equal_reference",
+            "test_base_model_equals_reference",
+            "test_half_precision_is_close",
         ),
-        ("?",),
-        "vit-shapes",
+        "distilbert-random",
     ),
     Fault(
         "new-gelu-constant",
         "One constant of GPT-2's GELU has a digit wrong.",
         edit("activations:NewGELUActivation.forward", ("0.044715", "0.044751")),
-        ("?",),
+        (
+            "test_outputs_equal_reference",
+            "test_base_model_equals_reference",
+            "test_left_padded_outputs_equal_reference",
+        ),
         "gpt2-counting",
     ),
     Fault(
@@ -118,7 +141,11 @@ FAULTS = [
             "activations:SiLUActivation.forward",
             ("nn.functional.silu(input)", "nn.functional.sigmoid(input)"),
         ),
-        ("?",),
+        (
+            "test_outputs_equal_reference",
+            "test_base_model_equals_reference",
+            "test_left_padded_outputs_equal_reference",
+        ),
         "llama-chat",
     ),
     Fault(
@@ -128,14 +155,22 @@ FAULTS = [
             "activations:GELUTanh.__init__",
             ('functools.partial(nn.functional.gelu, approximate="tanh")', "nn.functional.gelu"),
         ),
-        ("?",),
+        (
+            "test_outputs_equal_reference",
+            "test_base_model_equals_reference",
+            "test_left_padded_outputs_equal_reference",
+        ),
         "mistral-random",
     ),
     Fault(
         "gpt2-final-norm-skipped",
         "GPT-2's last norm is skipped.",
         edit(GPT2 + "GPT2Model.forward", ("hidden_states = self.ln_f(hidden_states)", "pass")),
-        ("?",),
+        (
+            "test_outputs_equal_reference",
+            "test_base_model_equals_reference",
+            "test_left_padded_outputs_equal_reference",
+        ),
         "gpt2-random",
     ),
     Fault(
@@ -148,14 +183,22 @@ FAULTS = [
                 "hidden_states = residual = self.ln_1(hidden_states)",
             ),
         ),
-        ("?",),
+        (
+            "test_outputs_equal_reference",
+            "test_base_model_equals_reference",
+            "test_left_padded_outputs_equal_reference",
+        ),
         "gpt2-counting",
     ),
     Fault(
         "gpt2-one-norm-for-both",
         "GPT-2 normalises before its feed-forward with the first norm's weights.",
         edit(GPT2 + "GPT2Block.forward", ("self.ln_2(hidden_states)", "self.ln_1(hidden_states)")),
-        ("?",),
+        (
+            "test_outputs_equal_reference",
+            "test_base_model_equals_reference",
+            "test_left_padded_outputs_equal_reference",
+        ),
         "gpt2-random",
     ),
     Fault(
@@ -168,7 +211,11 @@ FAULTS = [
                 "1 / (variance.sqrt() + self.variance_epsilon)",
             ),
         ),
-        ("?",),
+        (
+            "test_outputs_equal_reference",
+            "test_base_model_equals_reference",
+            "test_left_padded_outputs_equal_reference",
+        ),
         "llama-yarn",
     ),
     Fault(
@@ -181,7 +228,11 @@ FAULTS = [
                 "hidden_states = hidden_states - hidden_states.mean(-1, keepdim=True)\n    variance = ",
             ),
         ),
-        ("?",),
+        (
+            "test_outputs_equal_reference",
+            "test_base_model_equals_reference",
+            "test_left_padded_outputs_equal_reference",
+        ),
         "llama-chat",
     ),
     Fault(
@@ -191,7 +242,11 @@ FAULTS = [
             LLAMA + "LlamaRMSNorm.forward",
             ("hidden_states.to(torch.float32)", "hidden_states.to(torch.bfloat16)"),
         ),
-        ("?",),
+        (
+            "test_outputs_equal_reference",
+            "test_base_model_equals_reference",
+            "test_left_padded_outputs_equal_reference",
+        ),
         "llama-spm-only",
     ),
     Fault(
@@ -204,14 +259,22 @@ FAULTS = [
                 "self.gate_proj(x) * self.act_fn(self.up_proj(x))",
             ),
         ),
-        ("?",),
+        (
+            "test_outputs_equal_reference",
+            "test_base_model_equals_reference",
+            "test_left_padded_outputs_equal_reference",
+        ),
         "llama-dynamic",
     ),
     Fault(
         "llama-final-norm-skipped",
         "LLaMA's last norm is skipped.",
         edit(LLAMA + "LlamaModel.forward", ("hidden_states = self.norm(hidden_states)", "pass")),
-        ("?",),
+        (
+            "test_outputs_equal_reference",
+            "test_base_model_equals_reference",
+            "test_left_padded_outputs_equal_reference",
+        ),
         "llama-bytes",
     ),
     Fault(
@@ -224,7 +287,11 @@ FAULTS = [
                 "hidden_states = self.mlp(hidden_states)",
             ),
         ),
-        ("?",),
+        (
+            "test_outputs_equal_reference",
+            "test_base_model_equals_reference",
+            "test_left_padded_outputs_equal_reference",
+        ),
         "mistral-sliding",
     ),
     Fault(
@@ -234,7 +301,11 @@ FAULTS = [
             MISTRAL + "MistralRMSNorm.__init__",
             ("self.variance_epsilon = eps", "self.variance_epsilon = 1e-6"),
         ),
-        ("?",),
+        (
+            "test_outputs_equal_reference",
+            "test_base_model_equals_reference",
+            "test_left_padded_outputs_equal_reference",
+        ),
         "mistral-random",
     ),
     Fault(
@@ -243,7 +314,11 @@ FAULTS = [
         edit(
             T5 + "T5Stack.forward", ("hidden_states = self.final_layer_norm(hidden_states)", "pass")
         ),
-        ("?",),
+        (
+            "test_outputs_equal_reference",
+            "test_base_model_equals_reference",
+            "test_half_precision_is_close",
+        ),
         "t5-reverse",
     ),
     Fault(
@@ -254,7 +329,11 @@ FAULTS = [
             ("self.act(self.wi_0(hidden_states))", "self.wi_0(hidden_states)"),
             ("self.wi_1(hidden_states)", "self.act(self.wi_1(hidden_states))"),
         ),
-        ("?",),
+        (
+            "test_outputs_equal_reference",
+            "test_base_model_equals_reference",
+            "test_half_precision_is_close",
+        ),
         "t5-gated",
     ),
     Fault(
@@ -267,21 +346,33 @@ FAULTS = [
                 "self.layer_norm(hidden_states) + self.dropout(forwarded_states)",
             ),
         ),
-        ("?",),
+        (
+            "test_outputs_equal_reference",
+            "test_base_model_equals_reference",
+            "test_half_precision_is_close",
+        ),
         "t5-random",
     ),
     Fault(
         "t5-activation-skipped",
         "T5's plain feed-forward has no activation.",
         edit(T5 + "T5DenseActDense.forward", ("hidden_states = self.act(hidden_states)", "pass")),
-        ("?",),
+        (
+            "test_outputs_equal_reference",
+            "test_base_model_equals_reference",
+            "test_half_precision_is_close",
+        ),
         "t5-reverse",
     ),
     Fault(
         "bart-embeddings-unscaled",
         "BART's embeddings are not scaled although its configuration says so.",
         edit(BART + "BartScaledWordEmbedding.forward", ("* self.embed_scale", "")),
-        ("?",),
+        (
+            "test_outputs_equal_reference",
+            "test_base_model_equals_reference",
+            "test_left_padded_outputs_equal_reference",
+        ),
         "bart-random",
     ),
     Fault(
@@ -291,7 +382,11 @@ FAULTS = [
             BART + "BartDecoder.forward",
             ("hidden_states = self.layernorm_embedding(hidden_states)", "pass"),
         ),
-        ("?",),
+        (
+            "test_outputs_equal_reference",
+            "test_base_model_equals_reference",
+            "test_half_precision_is_close",
+        ),
         "bart-reverse",
     ),
     Fault(
@@ -305,7 +400,11 @@ FAULTS = [
             ),
             ("hidden_states = self.self_attn_layer_norm(hidden_states)\n", "pass\n"),
         ),
-        ("?",),
+        (
+            "test_outputs_equal_reference",
+            "test_base_model_equals_reference",
+            "test_half_precision_is_close",
+        ),
         "bart-topics",
     ),
     Fault(
@@ -318,7 +417,11 @@ FAULTS = [
                 "hidden_states = self.encoder_attn_layer_norm",
             ),
         ),
-        ("?",),
+        (
+            "test_outputs_equal_reference",
+            "test_base_model_equals_reference",
+            "test_half_precision_is_close",
+        ),
         "bart-reverse",
     ),
     Fault(
@@ -328,7 +431,11 @@ FAULTS = [
             "models.mbart.modeling_mbart:MBartEncoder.forward",
             ("hidden_states = self.layer_norm(hidden_states)", "pass"),
         ),
-        ("?",),
+        (
+            "test_outputs_equal_reference",
+            "test_base_model_equals_reference",
+            "test_half_precision_is_close",
+        ),
         "mbart-random",
     ),
     Fault(
@@ -342,25 +449,12 @@ FAULTS = [
                 "hidden_states = self.self_attn_layer_norm(residual + hidden_states)\n",
             ),
         ),
-        ("?",),
-        "mbart-transliterate",
-    ),
-    Fault(
-        "vit-first-norm-skipped",
-        "ViT's attention reads states that are not normalised.",
-        edit(
-            VIT + "ViTLayer.forward",
-            ("hidden_states = self.layernorm_before(hidden_states)", "pass"),
+        (
+            "test_outputs_equal_reference",
+            "test_base_model_equals_reference",
+            "test_half_precision_is_close",
         ),
-        ("?",),
-        "vit-shapes",
-    ),
-    Fault(
-        "vit-final-norm-skipped",
-        "ViT's last norm is skipped.",
-        edit(VIT + "ViTModel.forward", ("self.layernorm(hidden_states)", "hidden_states")),
-        ("?",),
-        "vit-random",
+        "mbart-transliterate",
     ),
     Fault(
         "deit-residual-missing",
@@ -372,7 +466,45 @@ FAULTS = [
                 "hidden_states = self.mlp(hidden_states)",
             ),
         ),
-        ("?",),
+        (
+            "test_outputs_equal_reference",
+            "test_base_model_equals_reference",
+            "test_image_classification_of_a_file",
+        ),
         "deit-shapes",
+    ),
+]
+
+# Not noticed by any check yet: what to write next.
+UNNOTICED = [
+    Fault(
+        "gelu-approximated",
+        "The exact GELU is computed by the approximation with tanh.",
+        edit(
+            "activations:GELUActivation.__init__",
+            (
+                "self.act = nn.functional.gelu",
+                'self.act = functools.partial(nn.functional.gelu, approximate="tanh")',
+            ),
+        ),
+        (),
+        "vit-shapes",
+    ),
+    Fault(
+        "vit-first-norm-skipped",
+        "ViT's attention reads states that are not normalised.",
+        edit(
+            VIT + "ViTLayer.forward",
+            ("hidden_states = self.layernorm_before(hidden_states)", "pass"),
+        ),
+        (),
+        "vit-shapes",
+    ),
+    Fault(
+        "vit-final-norm-skipped",
+        "ViT's last norm is skipped.",
+        edit(VIT + "ViTModel.forward", ("self.layernorm(hidden_states)", "hidden_states")),
+        (),
+        "vit-random",
     ),
 ]

@@ -16,7 +16,7 @@ FAULTS = [
             PROCESS + "TemperatureLogitsWarper.__call__",
             ("scores / self.temperature", "scores * self.temperature"),
         ),
-        ("?",),
+        ("test_sampled_scores_equal_textbook",),
         "gpt2-random",
     ),
     Fault(
@@ -29,7 +29,11 @@ FAULTS = [
                 "score = torch.where(score < 0, score / self.penalty, score * self.penalty)",
             ),
         ),
-        ("?",),
+        (
+            "test_beams_equal_textbook",
+            "test_processed_greedy_is_the_argmax",
+            "test_sampled_scores_equal_textbook",
+        ),
         "llama-chat",
     ),
     Fault(
@@ -42,7 +46,7 @@ FAULTS = [
                 "score = score / self.penalty",
             ),
         ),
-        ("?",),
+        ("test_beams_equal_textbook",),
         "gpt2-random",
     ),
     Fault(
@@ -55,18 +59,8 @@ FAULTS = [
                 "vocab_size = scores.shape[-1]; input_ids = input_ids[:, -1:]",
             ),
         ),
-        ("?",),
+        ("test_processed_greedy_is_the_argmax", "test_sampled_scores_equal_textbook"),
         "gpt2-counting",
-    ),
-    Fault(
-        "top-k-one-more",
-        "top_k=n keeps n + 1 tokens.",
-        edit(
-            PROCESS + "TopKLogitsWarper.__init__",
-            ("max(top_k, min_tokens_to_keep)", "max(top_k, min_tokens_to_keep) + 1"),
-        ),
-        ("?",),
-        "mistral-random",
     ),
     Fault(
         "top-p-stops-short",
@@ -78,14 +72,14 @@ FAULTS = [
                 "sorted_indices_to_remove = cumulative_probs.roll(-1, -1) <= (1 - self.top_p)",
             ),
         ),
-        ("?",),
+        ("test_sampled_scores_equal_textbook",),
         "llama-spm-only",
     ),
     Fault(
         "top-p-inverted",
         "top_p=p keeps the likeliest tokens up to 1 - p.",
         edit(PROCESS + "TopPLogitsWarper.__call__", ("(1 - self.top_p)", "self.top_p")),
-        ("?",),
+        ("test_sampled_scores_equal_textbook",),
         "gpt2-random",
     ),
     Fault(
@@ -95,34 +89,7 @@ FAULTS = [
             PROCESS + "MinPLogitsWarper.__call__",
             ("self.min_p * top_probs", "self.min_p * torch.ones_like(top_probs)"),
         ),
-        ("?",),
-        "gpt2-random",
-    ),
-    Fault(
-        "typical-by-probability",
-        "typical_p keeps the likeliest tokens instead of the typical ones.",
-        edit(
-            PROCESS + "TypicalLogitsWarper.__call__",
-            ("torch.abs((-normalized) - ent)", "-normalized"),
-        ),
-        ("?",),
-        "gpt2-random",
-    ),
-    Fault(
-        "epsilon-cutoff-ignored",
-        "epsilon_cutoff cuts nothing off.",
-        edit(
-            PROCESS + "EpsilonLogitsWarper.__call__",
-            ("probabilities < self.epsilon", "probabilities < 0"),
-        ),
-        ("?",),
-        "gpt2-random",
-    ),
-    Fault(
-        "eta-cutoff-without-entropy",
-        "eta_cutoff ignores the entropy.",
-        edit(PROCESS + "EtaLogitsWarper.__call__", ("* torch.exp(-entropy)", "")),
-        ("?",),
+        ("test_sampled_scores_equal_textbook",),
         "gpt2-random",
     ),
     Fault(
@@ -132,8 +99,78 @@ FAULTS = [
             PROCESS + "NoRepeatNGramLogitsProcessor.__init__",
             ("self.ngram_size = ngram_size", "self.ngram_size = ngram_size + 1"),
         ),
-        ("?",),
+        ("test_processed_greedy_is_the_argmax",),
         "gpt2-counting",
+    ),
+    Fault(
+        "first-token-not-forced",
+        "forced_bos_token_id is ignored.",
+        edit(
+            PROCESS + "ForcedBOSTokenLogitsProcessor.__call__",
+            ("if cur_len == 1:", "if cur_len == 0:"),
+        ),
+        ("test_forced_first_token", "test_greedy_text"),
+        "mbart-transliterate",
+    ),
+    Fault(
+        "last-token-not-forced",
+        "forced_eos_token_id comes one token too late.",
+        edit(
+            PROCESS + "ForcedEOSTokenLogitsProcessor.__call__",
+            ("self.max_length - 1", "self.max_length"),
+        ),
+        ("test_forbidden_and_forced_tokens",),
+        "bart-reverse",
+    ),
+    Fault(
+        "bad-words-allowed",
+        "bad_words_ids forbids only words of several tokens.",
+        edit(
+            PROCESS + "SequenceBiasLogitsProcessor.__call__", ("bias += self.length_1_bias", "pass")
+        ),
+        ("test_forbidden_and_forced_tokens",),
+        "llama-chat",
+    ),
+]
+
+# Not noticed by any check yet: what to write next.
+UNNOTICED = [
+    Fault(
+        "top-k-one-more",
+        "top_k=n keeps n + 1 tokens.",
+        edit(
+            PROCESS + "TopKLogitsWarper.__init__",
+            ("max(top_k, min_tokens_to_keep)", "max(top_k, min_tokens_to_keep) + 1"),
+        ),
+        (),
+        "mistral-random",
+    ),
+    Fault(
+        "typical-by-probability",
+        "typical_p keeps the likeliest tokens instead of the typical ones.",
+        edit(
+            PROCESS + "TypicalLogitsWarper.__call__",
+            ("torch.abs((-normalized) - ent)", "-normalized"),
+        ),
+        (),
+        "gpt2-random",
+    ),
+    Fault(
+        "epsilon-cutoff-ignored",
+        "epsilon_cutoff cuts nothing off.",
+        edit(
+            PROCESS + "EpsilonLogitsWarper.__call__",
+            ("probabilities < self.epsilon", "probabilities < 0"),
+        ),
+        (),
+        "gpt2-random",
+    ),
+    Fault(
+        "eta-cutoff-without-entropy",
+        "eta_cutoff ignores the entropy.",
+        edit(PROCESS + "EtaLogitsWarper.__call__", ("* torch.exp(-entropy)", "")),
+        (),
+        "gpt2-random",
     ),
     Fault(
         "min-length-ignored",
@@ -142,7 +179,7 @@ FAULTS = [
             PROCESS + "MinNewTokensLengthLogitsProcessor.__call__",
             ("new_tokens_length < self.min_new_tokens", "False"),
         ),
-        ("?",),
+        (),
         "t5-reverse",
     ),
     Fault(
@@ -155,7 +192,7 @@ FAULTS = [
                 "new_tokens_length < self.min_new_tokens - 1",
             ),
         ),
-        ("?",),
+        (),
         "llama-chat",
     ),
     Fault(
@@ -165,36 +202,7 @@ FAULTS = [
             PROCESS + "MinLengthLogitsProcessor.__call__",
             ("input_ids.shape[-1] < self.min_length", "input_ids.shape[-1] < self.min_length - 1"),
         ),
-        ("?",),
-        "llama-chat",
-    ),
-    Fault(
-        "first-token-not-forced",
-        "forced_bos_token_id is ignored.",
-        edit(
-            PROCESS + "ForcedBOSTokenLogitsProcessor.__call__",
-            ("if cur_len == 1:", "if cur_len == 0:"),
-        ),
-        ("?",),
-        "mbart-transliterate",
-    ),
-    Fault(
-        "last-token-not-forced",
-        "forced_eos_token_id comes one token too late.",
-        edit(
-            PROCESS + "ForcedEOSTokenLogitsProcessor.__call__",
-            ("self.max_length - 1", "self.max_length"),
-        ),
-        ("?",),
-        "bart-reverse",
-    ),
-    Fault(
-        "bad-words-allowed",
-        "bad_words_ids forbids only words of several tokens.",
-        edit(
-            PROCESS + "SequenceBiasLogitsProcessor.__call__", ("bias += self.length_1_bias", "pass")
-        ),
-        ("?",),
+        (),
         "llama-chat",
     ),
     Fault(
@@ -204,7 +212,7 @@ FAULTS = [
             PROCESS + "SequenceBiasLogitsProcessor.__call__",
             ("in self.multi_token_biases", "in []"),
         ),
-        ("?",),
+        (),
         "llama-chat",
     ),
     Fault(
@@ -217,7 +225,7 @@ FAULTS = [
                 "self._prefix_allowed_tokens_fn(0, sent)",
             ),
         ),
-        ("?",),
+        (),
         "gpt2-counting",
     ),
     Fault(
@@ -227,7 +235,7 @@ FAULTS = [
             PROCESS + "SuppressTokensLogitsProcessor.__call__",
             ('suppress_token_mask, -float("inf"), scores', "suppress_token_mask, scores, scores"),
         ),
-        ("?",),
+        (),
         "gpt2-counting",
     ),
     Fault(
@@ -237,7 +245,7 @@ FAULTS = [
             PROCESS + "SuppressTokensAtBeginLogitsProcessor.__call__",
             ("== self.begin_index", "== self.begin_index + 1"),
         ),
-        ("?",),
+        (),
         "gpt2-counting",
     ),
     Fault(
@@ -246,7 +254,7 @@ FAULTS = [
         edit(
             PROCESS + "EncoderRepetitionPenaltyLogitsProcessor.__init__", ("1 / penalty", "penalty")
         ),
-        ("?",),
+        (),
         "t5-reverse",
     ),
     Fault(
@@ -256,14 +264,14 @@ FAULTS = [
             PROCESS + "ExponentialDecayLengthPenalty.__call__",
             ("cur_len > self.regulation_start", "False"),
         ),
-        ("?",),
+        (),
         "gpt2-counting",
     ),
     Fault(
         "scores-not-renormalised",
         "renormalize_logits does not normalise.",
         edit(PROCESS + "LogitNormalization.__call__", ("scores.log_softmax(dim=-1)", "scores")),
-        ("?",),
+        (),
         "gpt2-random",
     ),
 ]
