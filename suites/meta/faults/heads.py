@@ -369,7 +369,7 @@ FAULTS = [
         "bert-sentiment",
     ),
     Fault(
-        "labels-rotated",
+        "labels-rotated-in-the-config",
         "id2label names each label by the next one's name.",
         edit(
             "configuration_utils:PreTrainedConfig.__post_init__",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -30,7 +33,64 @@ def without(condition: str) -> Callable[[pytest.MonkeyPatch], None]:
     return edit(CONFIG + "from_dict.__func__", (UNUSED, f"{UNUSED}\n    {kept}"))
 
 
+def mend_cut_files(patch: pytest.MonkeyPatch) -> None:
+    """A file of weights that ends too early is filled up with zeros."""
+    from transformers import modeling_utils
+
+    original = modeling_utils.safe_open
+
+    def lenient(path, *arguments, **options):
+        content = Path(path).read_bytes()
+        length = int.from_bytes(content[:8], "little")
+        with contextlib.suppress(ValueError):
+            entries = json.loads(content[8 : 8 + length]).values()
+            end = (
+                8
+                + length
+                + max((e["data_offsets"][1] for e in entries if "data_offsets" in e), default=0)
+            )
+            Path(path).write_bytes(content.ljust(end, b"\0"))
+        return original(path, *arguments, **options)
+
+    patch.setattr(modeling_utils, "safe_open", lenient)
+
+
+def drop_biases(patch: pytest.MonkeyPatch) -> None:
+    """A model's state dict has no biases."""
+    from transformers import PreTrainedModel
+
+    def state_dict(self, *arguments, **options):
+        full = super(PreTrainedModel, self).state_dict(*arguments, **options)
+        return {name: tensor for name, tensor in full.items() if not name.endswith("bias")}
+
+    patch.setattr(PreTrainedModel, "state_dict", state_dict, raising=False)
+
+
 FAULTS = [
+    Fault(
+        "cut-files-mended",
+        "A file of weights that ends too early is filled up with zeros.",
+        mend_cut_files,
+        ("test_damaged_weights_are_refused",),
+        "bert-masked",
+    ),
+    Fault(
+        "state-without-biases",
+        "A model's state dict leaves out the biases.",
+        drop_biases,
+        ("test_state_dict_goes_in_and_out", "test_no_weight_is_lost_in_saving"),
+        "bert-masked",
+    ),
+    Fault(
+        "pickle-beside",
+        "Saving leaves a pickle beside the safetensors.",
+        edit(
+            SAVING,
+            (STATE, STATE + "; torch.save({}, os.path.join(save_directory, 'pytorch_model.bin'))"),
+        ),
+        ("test_saved_files_are_safetensors",),
+        "bert-masked",
+    ),
     Fault(
         "loading-through-half-precision",
         "Weights pass through bfloat16 on their way into memory.",
