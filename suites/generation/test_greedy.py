@@ -155,14 +155,18 @@ def test_stops_at_the_end_token(checkpoint, model, expect):
     start = len(start_of(checkpoint, rows[0]))
     end = int(free[0, start + 2])
     stopped = generate(model, checkpoint, rows, eos_token_id=end).sequences
-    for row in range(2):
+    stops = []
+    for whole in free.tolist():
+        stops.append(next((i for i in range(start, len(whole)) if whole[i] == end), len(whole) - 1))
+    call = f"model.generate(torch.tensor(rows), eos_token_id={end})"
+    expect.equal(stopped.shape[1], max(stops) + 1, f"{call}.shape[1]", rows=rows)
+    for row, stop in enumerate(stops):
         whole = free[row].tolist()
-        stop = next((i for i in range(start, len(whole)) if whole[i] == end), len(whole))
         wanted = whole[: stop + 1] + [pad_id(checkpoint)] * len(whole)
         expect.equal(
             stopped[row].tolist(),
             wanted[: stopped.shape[1]],
-            f"model.generate(torch.tensor(rows), eos_token_id={end})[{row}]",
+            f"{call}[{row}]",
             rows=rows,
         )
 

@@ -8,6 +8,7 @@ import inspect
 import textwrap
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -17,14 +18,15 @@ import pytest
 def edit(target: str, *changes: tuple[str, str]) -> Callable[[pytest.MonkeyPatch], None]:
     """A fault's `apply`: in the source of a function of transformers, replace text by other text.
 
-    target: "models.bert.modeling_bert:BertPooler.forward"; changes: (old, new), each applied to the
-    first occurrence. The running function object is changed, so everybody who imported it has it.
+    target: "models.bert.modeling_bert:BertPooler.forward", or for a decorator's wrapper around it
+    "models.bert.modeling_bert:BertModel.forward/output_capturing", the decorator's module behind the
+    slash; changes: (old, new), each applied to the first occurrence. The running function object is changed, so everybody who imported it has it.
     Raises LookupError when the library's source no longer holds an old text.
     """
 
     def apply(patch: pytest.MonkeyPatch) -> None:
         function = find(target)
-        source = textwrap.dedent(inspect.getsource(function))
+        source = textwrap.dedent(inspect.getsource(function.__code__))
         for old, new in changes:
             if old not in source:
                 raise LookupError(f"{target} no longer holds {old!r}: plant this fault anew")
@@ -45,12 +47,16 @@ def edits(*parts: Callable[[pytest.MonkeyPatch], None]) -> Callable[[pytest.Monk
 
 
 def find(target: str) -> FunctionType:
-    """The innermost function under a dotted name, decorators taken off."""
+    """The innermost function under a dotted name, decorators taken off, or the wrapper asked for."""
+    target, _, wrapper = target.partition("/")
     module, path = target.split(":")
     found: Any = import_module(f"transformers.{module}")
     for name in path.split("."):
         found = getattr(found, name)
-    return inspect.unwrap(getattr(found, "fget", found))
+    found = getattr(found, "fget", found)
+    if not wrapper:
+        return inspect.unwrap(found)
+    return inspect.unwrap(found, stop=lambda f: Path(f.__code__.co_filename).stem == wrapper)
 
 
 def compiled(function: FunctionType, source: str) -> CodeType:

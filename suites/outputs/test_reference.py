@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from fixtures.agreement import agree_with_reference
-from fixtures.applicability import any_head, any_model, applies_to, decoder, referenced, text_model
-from fixtures.ids import batch, labels
+from fixtures.applicability import (
+    COMPUTED_POSITIONS,
+    any_head,
+    any_model,
+    applies_to,
+    decoder,
+    light,
+    referenced,
+    text_model,
+)
+from fixtures.ids import batch, labels, max_length, sequences
+from fixtures.lazy import torch
 from fixtures.loading import fresh_model, load_model
 from fixtures.oracle import judged, run
 
@@ -36,6 +46,17 @@ def test_left_padded_outputs_equal_reference(checkpoint, model, dtype, expect):
 def test_sdpa_outputs_equal_reference(checkpoint, model, device, dtype, expect):
     """The default attention kernel gives the reference's hidden states and logits."""
     inputs = batch(checkpoint, seed=3)
+    fused = load_model(checkpoint, "sdpa", dtype, device)
+    outputs = run(fused, inputs, output_attentions=False)
+    agree_with_reference(
+        expect, outputs, inputs, dtype, "model(**inputs, output_hidden_states=True)"
+    )
+
+
+@applies_to(text_model, referenced)
+def test_sdpa_without_padding_equals_reference(checkpoint, device, dtype, expect):
+    """Where nothing is padded, the default attention kernel still sees what it may and no more."""
+    inputs = batch(checkpoint, [17, 17], seed=13)
     fused = load_model(checkpoint, "sdpa", dtype, device)
     outputs = run(fused, inputs, output_attentions=False)
     agree_with_reference(
@@ -75,7 +96,19 @@ def test_single_sequence_equals_reference(checkpoint, model, dtype, expect):
 
 @applies_to(decoder, referenced)
 def test_shifted_positions_equal_reference(checkpoint, model, dtype, expect):
-    """position_ids are honoured: positions that start at 3 give what the reference says."""
+    """position_ids are honoured: positions 3, 5, 7, ... give what the reference says."""
     inputs = batch(checkpoint, [9, 9], seed=7)
-    inputs["position_ids"] = inputs["position_ids"] + 3
+    inputs["position_ids"] = 2 * inputs["position_ids"] + 3
+    agree_with_reference(expect, run(model, inputs), inputs, dtype, "model(**inputs)")
+
+
+@applies_to(text_model, referenced, light)
+def test_long_input_equals_reference(checkpoint, model, dtype, expect):
+    """At its full length, and beyond it where positions are computed, a model agrees with the reference."""
+    length = min(max_length(checkpoint) or 128, 128)
+    longer = length + 20 if checkpoint.model_type in COMPUTED_POSITIONS else length
+    first, second = sequences(checkpoint, [max(longer - length, 1), length], seed=12)
+    inputs = batch(checkpoint, [5], seed=12)
+    inputs = {name: value for name, value in inputs.items() if name == "decoder_input_ids"}
+    inputs["input_ids"] = torch.tensor([[*first, *second][-longer:]])
     agree_with_reference(expect, run(model, inputs), inputs, dtype, "model(**inputs)")

@@ -11,7 +11,7 @@ from fixtures.loading import SAFE, fresh_model, fresh_tokenizer
 from fixtures.packaged import CONVERTED
 from fixtures.stored import stored
 
-PROMPTS = ("The capital of France is", "def add(a, b):\n    return", "1, 2, 3, 12345")
+PROMPTS = ("The capital of France is", "def add(a, b):\n    return", "In 2026 it's 12345.6")
 
 converted = Predicate(
     "converted without the library",
