@@ -15,10 +15,9 @@ from fixtures.applicability import (
     text_model,
 )
 from fixtures.generating import (
-    first_difference,
     generate,
     generate_from,
-    is_tie,
+    same_generation,
     logits_tolerance,
     next_logits,
     prompts,
@@ -34,17 +33,6 @@ KNOWS_PADDING = Predicate(
 )
 
 
-def same_tokens(expect, dtype, value, plain, start, call, **context):
-    """Generated ids equal those of plain greedy decoding, ties aside."""
-    wanted = plain.sequences[0].tolist()[start:]
-    at = first_difference(value, wanted)
-    allowed = logits_tolerance(expect.checkpoint, dtype)
-    parted = at is not None and at < min(len(value), len(wanted))
-    if parted and is_tie(plain.scores[at][0].cpu(), value[at], wanted[at], allowed):
-        return
-    expect.equal(value, wanted, call, **context)
-
-
 @applies_to(decoder, generates, light)
 def test_embeddings_generate_what_ids_generate(checkpoint, model, dtype, expect):
     """A prompt given as embeddings is continued as its ids are."""
@@ -55,12 +43,12 @@ def test_embeddings_generate_what_ids_generate(checkpoint, model, dtype, expect)
     out = generate_from(
         model, checkpoint, {"inputs_embeds": embedded, "attention_mask": torch.ones_like(ids)}
     )
-    same_tokens(
+    same_generation(
         expect,
-        dtype,
-        out.sequences[0].tolist(),
+        out,
+        0,
         plain,
-        len(prompt),
+        dtype,
         "model.generate(inputs_embeds=model.get_input_embeddings()(torch.tensor([prompt])))",
         prompt=prompt,
     )
@@ -71,15 +59,14 @@ def test_drafted_tokens_change_nothing(checkpoint, model, dtype, expect):
     """Drafting tokens, by a model or from the prompt, and checking them gives greedy decoding's tokens."""
     prompt = prompts(checkpoint, 1)[0][:4] * 3
     plain = generate(model, checkpoint, [prompt], eos_token_id=None)
-    start = len(start_of(checkpoint, prompt))
     for settings in ({"assistant_model": model}, {"prompt_lookup_num_tokens": 3}):
         out = generate(model, checkpoint, [prompt], eos_token_id=None, **settings)
-        same_tokens(
+        same_generation(
             expect,
-            dtype,
-            out.sequences[0].tolist()[start:],
+            out,
+            0,
             plain,
-            start,
+            dtype,
             f"model.generate(torch.tensor([prompt]), {', '.join(settings)}=...)",
             prompt=prompt,
         )
@@ -91,12 +78,12 @@ def test_static_cache_changes_nothing(checkpoint, model, dtype, expect):
     prompt = prompts(checkpoint, 1)[0]
     plain = generate(model, checkpoint, [prompt], eos_token_id=None)
     out = generate(model, checkpoint, [prompt], eos_token_id=None, cache_implementation="static")
-    same_tokens(
+    same_generation(
         expect,
-        dtype,
-        out.sequences[0].tolist()[len(prompt) :],
+        out,
+        0,
         plain,
-        len(prompt),
+        dtype,
         "model.generate(torch.tensor([prompt]), cache_implementation='static')",
         prompt=prompt,
     )
@@ -110,12 +97,12 @@ def test_padded_batch_equals_singles(checkpoint, model, dtype, expect):
     out = generate_from(model, checkpoint, inputs, eos_token_id=None)
     for row, prompt in enumerate(rows):
         plain = generate(model, checkpoint, [prompt], eos_token_id=None)
-        same_tokens(
+        same_generation(
             expect,
-            dtype,
-            out.sequences[row].tolist()[1:],
+            out,
+            row,
             plain,
-            1,
+            dtype,
             f"model.generate(**inputs)[{row}]",
             inputs=inputs,
         )

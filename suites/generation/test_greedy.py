@@ -9,11 +9,13 @@ from fixtures.generating import (
     NEW,
     first_difference,
     generate,
+    generate_from,
     is_tie,
     logits_tolerance,
     next_logits,
     prompts,
     rules,
+    same_generation,
     start_of,
 )
 from fixtures.ids import ordinary_ids, pad_id, padded
@@ -198,25 +200,11 @@ def test_generates_as_many_as_asked(checkpoint, model, expect):
 def test_left_padded_batch_equals_singles(checkpoint, model, dtype, expect):
     """Prompts of different lengths, padded on the left, continue as each does alone."""
     rows = prompts(checkpoint, 2)
-    allowed = logits_tolerance(checkpoint, dtype)
     batched = padded(rows, pad_id(checkpoint), "left")
-    out = generate(
-        model, checkpoint, batched["input_ids"].tolist(), attention_mask=batched["attention_mask"]
-    )
-    width = batched["input_ids"].shape[1]
+    out = generate_from(model, checkpoint, batched)
     for row, prompt in enumerate(rows):
         alone = generate(model, checkpoint, [prompt])
-        value = out.sequences[row, width:].tolist()
-        wanted = alone.sequences[0, len(prompt) :].tolist()
-        at = first_difference(value[: len(wanted)], wanted)
-        if at is not None and is_tie(alone.scores[at][0].cpu(), value[at], wanted[at], allowed):
-            continue
-        expect.equal(
-            value[: len(wanted)],
-            wanted,
-            f"model.generate(**padded)[{row}, {width}:]",
-            padded=batched,
-        )
+        same_generation(expect, out, row, alone, dtype, "model.generate(**padded)", padded=batched)
 
 
 @applies_to(generates, text_model, light)

@@ -74,7 +74,7 @@ def compiled(function: FunctionType, source: str) -> CodeType:
     code = compile(
         tree, f"<fault in {function.__qualname__}>", "exec", flags=lazy, dont_inherit=True
     )
-    return nested(code, function.__name__)
+    return nested(code, function.__code__.co_name)
 
 
 def nested(code: CodeType, name: str) -> CodeType:

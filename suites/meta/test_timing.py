@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import queue
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from pathlib import Path
 
 import pytest
@@ -347,5 +349,12 @@ def test_absent_device_is_named():
 
 
 def test_only_one_model_is_kept():
-    """Building a model drops the one before it."""
-    assert build.cache_info().maxsize == 1
+    """Building a model drops the one before it; asking again for the same one does not build."""
+    options = {"attention": None, "dtype": "float32", "device": "cpu"}
+    first = build(TINY, head=False, **options)
+    assert build(TINY, head=False, **options) is first
+    dropped = weakref.ref(first)
+    del first
+    build(TINY, head=False, **options | {"dtype": "bfloat16"})
+    gc.collect()
+    assert dropped() is None

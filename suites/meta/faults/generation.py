@@ -274,7 +274,7 @@ FAULTS = [
             ),
         ),
         (),
-        "llama-chat",
+        "gpt2-random",
     ),
     Fault(
         "samples-from-logits",

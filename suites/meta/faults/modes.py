@@ -201,7 +201,7 @@ FAULTS = [
             LLAMA + "LlamaDecoderLayer.forward/modeling_layers",
             (
                 "return self._gradient_checkpointing_func(",
-                "kwargs['attention_mask'] = None\n            return self._gradient_checkpointing_func(",
+                "kwargs['attention_mask'] = None; return self._gradient_checkpointing_func(",
             ),
         ),
         (),
