@@ -17,10 +17,10 @@ from fixtures.applicability import (
 from fixtures.generating import (
     generate,
     generate_from,
-    same_generation,
     logits_tolerance,
     next_logits,
     prompts,
+    same_generation,
     start_of,
 )
 from fixtures.ids import eos_id, ordinary_ids, pad_id, padded
