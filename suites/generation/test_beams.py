@@ -14,6 +14,7 @@ from fixtures.generating import (
     rules,
     start_of,
 )
+from fixtures.ids import ordinary_ids
 from fixtures.lazy import torch
 
 VARIANTS = {
@@ -23,6 +24,7 @@ VARIANTS = {
     "early": {"early_stopping": True},
     "never": {"early_stopping": "never"},
     "penalised": {"repetition_penalty": 1.5},
+    "many-ends": {"early_stopping": "never", "length_penalty": 2.0},
 }
 
 
@@ -41,6 +43,7 @@ def test_beams_equal_textbook(checkpoint, model, dtype, expect, variant):
 
     prompt, settings = prompts(checkpoint, 1)[0], VARIANTS[variant]
     end = end_seen(model, checkpoint, prompt)
+    end = ordinary_ids(checkpoint)[::3] if variant == "many-ends" else [end]
     chosen = rules(checkpoint, eos_token_id=end, num_beams=3, num_return_sequences=3, **settings)
     out = generate(
         model,
@@ -53,7 +56,7 @@ def test_beams_equal_textbook(checkpoint, model, dtype, expect, variant):
     )
     start = start_of(checkpoint, prompt)
     how = BeamRules(
-        3, NEW, [end], settings.get("length_penalty", 1.0), settings.get("early_stopping", False)
+        3, NEW, end, settings.get("length_penalty", 1.0), settings.get("early_stopping", False)
     )
     found = beam_search(
         next_logits(model, checkpoint, prompt), start, how, processors_of(chosen, len(start))

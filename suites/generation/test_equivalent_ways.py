@@ -25,6 +25,7 @@ from fixtures.generating import (
 )
 from fixtures.ids import eos_id, ordinary_ids, pad_id, padded
 from fixtures.lazy import torch
+from fixtures.loading import load_model
 from fixtures.oracle import own_tolerance, run
 
 KNOWS_PADDING = Predicate(
@@ -73,8 +74,10 @@ def test_drafted_tokens_change_nothing(checkpoint, model, dtype, expect):
 
 
 @applies_to(generates, model_type("llama", "mistral"), light)
-def test_static_cache_changes_nothing(checkpoint, model, dtype, expect):
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_static_cache_changes_nothing(checkpoint, device, dtype, expect, attention):
     """A cache of fixed size generates what a growing one does."""
+    model = load_model(checkpoint, attention, dtype, device)
     prompt = prompts(checkpoint, 1)[0]
     plain = generate(model, checkpoint, [prompt], eos_token_id=None)
     out = generate(model, checkpoint, [prompt], eos_token_id=None, cache_implementation="static")
@@ -90,8 +93,10 @@ def test_static_cache_changes_nothing(checkpoint, model, dtype, expect):
 
 
 @applies_to(seq2seq, light)
-def test_padded_batch_equals_singles(checkpoint, model, dtype, expect):
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_padded_batch_equals_singles(checkpoint, device, dtype, expect, attention):
     """Inputs of different lengths, padded into one batch, are answered as each is alone."""
+    model = load_model(checkpoint, attention, dtype, device)
     rows = prompts(checkpoint, 3)
     inputs = padded(rows, pad_id(checkpoint))
     out = generate_from(model, checkpoint, inputs, eos_token_id=None)

@@ -20,6 +20,7 @@ from fixtures.generating import (
 )
 from fixtures.ids import ordinary_ids, pad_id, padded
 from fixtures.lazy import torch
+from fixtures.loading import load_model
 
 SETTINGS = {
     "plain": {},
@@ -197,8 +198,10 @@ def test_generates_as_many_as_asked(checkpoint, model, expect):
 
 
 @applies_to(decoder, generates)
-def test_left_padded_batch_equals_singles(checkpoint, model, dtype, expect):
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_left_padded_batch_equals_singles(checkpoint, device, dtype, expect, attention):
     """Prompts of different lengths, padded on the left, continue as each does alone."""
+    model = load_model(checkpoint, attention, dtype, device)
     rows = prompts(checkpoint, 2)
     batched = padded(rows, pad_id(checkpoint), "left")
     out = generate_from(model, checkpoint, batched)
@@ -221,8 +224,8 @@ def test_generate_twice_is_the_same(checkpoint, model, expect):
 
 @applies_to(generates, text_model, light)
 def test_stopping_criteria_and_prefixes(checkpoint, model, expect):
-    """A stopping criterion ends generation at once; allowed prefix tokens bound what may come."""
-    from transformers import StoppingCriteria, StoppingCriteriaList
+    """A stopping criterion of the caller ends generation; a processor and a prefix function bound it."""
+    from transformers import LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
     class AfterTwo(StoppingCriteria):
         def __call__(self, input_ids, scores, **options):
@@ -243,6 +246,17 @@ def test_stopping_criteria_and_prefixes(checkpoint, model, expect):
         "model.generate(..., stopping_criteria=after two tokens).shape[1]",
         prompt=prompt,
     )
+    wanted = ordinary_ids(checkpoint)[7]
+    only = LogitsProcessorList(
+        [
+            lambda ids, scores: torch.full_like(scores, -1e4).index_fill(
+                1, torch.tensor([wanted]), 0.0
+            )
+        ]
+    )
+    out = generate(model, checkpoint, [prompt], eos_token_id=None, logits_processor=only)
+    call = f"model.generate(..., logits_processor=nothing but {wanted})[0, {start}:]"
+    expect.equal(set(out.sequences[0, start:].tolist()), {wanted}, call, prompt=prompt)
     allowed = ordinary_ids(checkpoint)[4:7]
     out = generate(
         model,

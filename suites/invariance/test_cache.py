@@ -89,16 +89,18 @@ def test_no_cache_unless_wanted(checkpoint, model, expect):
 
 
 @applies_to(decoder, head("CausalLM"))
-def test_cache_under_left_padding(checkpoint, model, dtype, expect):
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_cache_under_left_padding(checkpoint, device, dtype, expect, attention):
     """A cached step after a left-padded prefill equals the same position computed at once."""
+    model = load_model(checkpoint, attention, dtype, device)
     inputs = batch(checkpoint, [14, 9, 4], side="left", seed=32)
-    whole = run(model, inputs).logits
+    whole = run(model, inputs, output_attentions=False).logits
     allowed = own_tolerance(checkpoint, inputs, dtype)["logits"]
     past = None
     for start, stop in ((0, 12), (12, 13), (13, 14)):
         step = {n: v[:, start:stop] for n, v in inputs.items()}
         step["attention_mask"] = inputs["attention_mask"][:, :stop]
-        outputs = run(model, step, past_key_values=past, use_cache=True)
+        outputs = run(model, step, past_key_values=past, use_cache=True, output_attentions=False)
         past = outputs.past_key_values
     expect.close(
         outputs.logits[:, -1],
@@ -110,15 +112,17 @@ def test_cache_under_left_padding(checkpoint, model, dtype, expect):
 
 
 @applies_to(seq2seq)
-def test_decoder_cache_equals_whole(checkpoint, model, dtype, expect):
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_decoder_cache_equals_whole(checkpoint, device, dtype, expect, attention):
     """An encoder-decoder's decoder in cached steps gives the logits it gives at once."""
+    model = load_model(checkpoint, attention, dtype, device)
     inputs = batch(checkpoint, seed=33)
-    whole = run(model, inputs).logits
+    whole = run(model, inputs, output_attentions=False).logits
     allowed = own_tolerance(checkpoint, inputs, dtype)["logits"]
     answer, past = inputs["decoder_input_ids"], None
     for start, stop in ((0, 4), (4, 5), (5, 6), (6, 9)):
         step = dict(inputs, decoder_input_ids=answer[:, start:stop])
-        outputs = run(model, step, past_key_values=past, use_cache=True)
+        outputs = run(model, step, past_key_values=past, use_cache=True, output_attentions=False)
         past = outputs.past_key_values
         expect.close(
             outputs.logits,

@@ -1,7 +1,7 @@
 """The whole matrix: every fault against every check, written as the table reports/faults.md.
 
-    python -m suites.meta.matrix              # every fault on its checkpoint; about half an hour
-    python -m suites.meta.matrix NAME ...     # prints these faults only, writes nothing
+python -m suites.meta.matrix              # every fault on its checkpoint; about half an hour
+python -m suites.meta.matrix NAME ...     # prints these faults only, writes nothing
 """
 
 from __future__ import annotations

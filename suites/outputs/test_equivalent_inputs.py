@@ -166,3 +166,34 @@ def test_loss_is_divided_by_the_count_given(checkpoint, model, dtype, expect):
         "model(**inputs, num_items_in_batch=64).loss",
         inputs=inputs,
     )
+
+
+@applies_to(token_stack)
+def test_mask_may_be_of_any_type(checkpoint, model, dtype, expect):
+    """A mask of booleans or of floats masks like one of integers."""
+    inputs = batch(
+        checkpoint, [12, 7], side="left" if checkpoint.kind == "decoder" else "right", seed=69
+    )
+    plain = run(model, inputs)
+    for mask in (inputs["attention_mask"].bool(), inputs["attention_mask"].float()):
+        agree_with_itself(
+            expect,
+            run(model, dict(inputs, attention_mask=mask)),
+            plain,
+            inputs,
+            f"model(**inputs) with attention_mask.to({mask.dtype})",
+            dtype,
+        )
+
+
+@applies_to(seq2seq)
+def test_encoder_outputs_may_be_given(checkpoint, model, dtype, expect):
+    """Encoder states computed by the caller, with their mask, give what the encoder's input gives."""
+    inputs = batch(checkpoint, seed=70)
+    encoder = {name: inputs[name] for name in ("input_ids", "attention_mask")}
+    states = run(model.get_encoder(), encoder).last_hidden_state
+    given = {name: value for name, value in inputs.items() if name != "input_ids"}
+    outputs = run(model, given, encoder_outputs=(states,))
+    shared = {"logits": outputs.logits}
+    call = "model(encoder_outputs=model.get_encoder()(ids, mask), attention_mask=mask, decoder_input_ids=...)"
+    agree_with_itself(expect, shared, run(model, inputs), inputs, call, dtype)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from fixtures.agreement import agree_with_reference
 from fixtures.applicability import (
     COMPUTED_POSITIONS,
@@ -40,6 +42,18 @@ def test_left_padded_outputs_equal_reference(checkpoint, model, dtype, expect):
     agree_with_reference(
         expect, run(model, inputs), inputs, dtype, "model(**inputs, output_hidden_states=True)"
     )
+
+
+@applies_to(text_model, referenced)
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_mask_with_gaps_equals_reference(checkpoint, device, dtype, expect, attention):
+    """Zeros in the middle of the mask hide just those tokens."""
+    inputs = batch(checkpoint, [15, 15], seed=14)
+    inputs["attention_mask"][0, 4:7] = 0
+    inputs["attention_mask"][1, 9] = 0
+    model = load_model(checkpoint, attention, dtype, device)
+    outputs = run(model, inputs, output_attentions=False)
+    agree_with_reference(expect, outputs, inputs, dtype, "model(**inputs)")
 
 
 @applies_to(any_model, referenced)

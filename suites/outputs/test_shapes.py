@@ -17,7 +17,7 @@ from fixtures.applicability import (
 )
 from fixtures.ids import batch, labels, max_length
 from fixtures.lazy import torch
-from fixtures.loading import cache_layers
+from fixtures.loading import cache_layers, load_model
 from fixtures.oracle import run
 from fixtures.shapes import cache_shape, hidden_count, hidden_size, logits_shapes, sequence_length
 
@@ -67,11 +67,13 @@ def test_attentions_shape(checkpoint, model, expect):
 
 
 @applies_to(any_model)
-def test_outputs_keep_the_dtype(checkpoint, model, dtype, expect):
+def test_outputs_keep_the_dtype(checkpoint, device, dtype, expect):
     """A model loaded in a dtype computes and answers in it."""
-    outputs = run(model, batch(checkpoint))
-    name = next(n for n in outputs if "logits" in n or n == "last_hidden_state")
-    expect.equal(str(outputs[name].dtype), f"torch.{dtype}", f"model(**inputs).{name}.dtype")
+    for kind in {dtype, "bfloat16"}:
+        outputs = run(load_model(checkpoint, "eager", kind, device), batch(checkpoint))
+        name = next(n for n in outputs if "logits" in n or n == "last_hidden_state")
+        call = f"model.to(torch.{kind})(**inputs).{name}.dtype"
+        expect.equal(str(outputs[name].dtype), f"torch.{kind}", call)
 
 
 @applies_to(any_model)
