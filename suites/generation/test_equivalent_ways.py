@@ -24,7 +24,7 @@ from fixtures.generating import (
     start_of,
 )
 from fixtures.ids import eos_id, ordinary_ids, pad_id, padded
-from fixtures.lazy import torch
+from fixtures.lazy import torch, transformers
 from fixtures.loading import load_model
 from fixtures.oracle import own_tolerance, run
 
@@ -182,21 +182,37 @@ def test_bare_ids_are_the_sequences(checkpoint, model, expect):
 
 @applies_to(generates, text_model, light)
 def test_generate_returns_its_insides(checkpoint, model, dtype, expect):
-    """Hidden states and attentions of the first step are those of a forward pass on the prompt."""
+    """Hidden states and attentions of the first and last step are those of whole forward passes."""
     prompt = prompts(checkpoint, 1)[0]
-    ids = torch.tensor([prompt])
-    out = generate(model, checkpoint, [prompt], output_hidden_states=True, output_attentions=True)
-    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    settings = {"output_hidden_states": True, "output_attentions": True, "eos_token_id": None}
+    out = generate(model, checkpoint, [prompt], **settings)
+    ids, start = torch.tensor([prompt]), len(start_of(checkpoint, prompt))
     front = "decoder_" if checkpoint.kind == "encoder-decoder" else ""
-    if front:
-        inputs["decoder_input_ids"] = torch.tensor([start_of(checkpoint, prompt)])
-    whole, allowed = run(model, inputs), own_tolerance(checkpoint, inputs, dtype)
-    for name in (f"{front}hidden_states", f"{front}attentions"):
-        for layer, wanted in enumerate(whole[name]):
-            call = f"model.generate(..., output_{name.removeprefix(front)}=True).{name}[0][{layer}]"
-            expect.close(
-                out[name][0][layer], wanted, allowed[f"{name}.{layer}"], call, inputs=inputs
-            )
+    for step, length in ((0, start), (-1, out.sequences.shape[1] - 1)):
+        read = out.sequences[:, :length].cpu()
+        inputs = {"input_ids": ids, "decoder_input_ids": read} if front else {"input_ids": read}
+        whole, allowed = run(model, inputs), own_tolerance(checkpoint, inputs, dtype)
+        names = [f"{front}hidden_states", *(["cross_attentions"] if front else [])]
+        names += [f"{front}attentions"] if step == 0 else []
+        for name in names:
+            for layer, wanted in enumerate(whole[name]):
+                new = wanted if step == 0 else wanted[..., -1:, :]
+                call = f"model.generate(..., {settings}).{name}[{step}][{layer}]"
+                expect.close(
+                    out[name][step][layer], new, allowed[f"{name}.{layer}"], call, prompt=prompt
+                )
+
+
+@applies_to(decoder, generates, model_type("llama", "mistral"), light)
+def test_generation_goes_on_from_a_cache(checkpoint, model, dtype, expect):
+    """A cache of the prompt's beginning, given to generate, spares work and changes nothing."""
+    prompt = prompts(checkpoint, 1)[0]
+    plain = generate(model, checkpoint, [prompt], eos_token_id=None)
+    past = transformers.DynamicCache()
+    run(model, {"input_ids": torch.tensor([prompt[:5]])}, past_key_values=past, use_cache=True)
+    out = generate(model, checkpoint, [prompt], eos_token_id=None, past_key_values=past)
+    call = "model.generate(torch.tensor([prompt]), past_key_values=a cache of prompt[:5])"
+    same_generation(expect, out, 0, plain, dtype, call, prompt=prompt)
 
 
 @applies_to(generates, text_model, light)

@@ -334,14 +334,11 @@ FAULTS = [
         "llama-chat",
     ),
     Fault(
-        "embeddings-lost-in-generate",
-        "generate given embeddings reads only the last of them.",
+        "embeddings-backwards-in-generate",
+        "generate given embeddings reads them last to first.",
         edit(
             MIXIN + "prepare_inputs_for_generation",
-            (
-                "if next_sequence_length is not None else inputs_embeds\n",
-                "if next_sequence_length is not None else inputs_embeds.flip(1)\n",
-            ),
+            ("prompt_embeds.clone(", "prompt_embeds.flip(1).clone("),
         ),
         (),
         "llama-chat",
@@ -354,7 +351,7 @@ FAULTS = [
             ('early_stopping == "never" and length_penalty > 0.0', "False"),
         ),
         (),
-        "gpt2-counting",
+        "bart-random",
     ),
     Fault(
         "drafts-accepted-blindly",
