@@ -10,7 +10,7 @@ import pytest
 from fixtures.applicability import Predicate
 from fixtures.catalogue import chosen_checkpoints, default_checkpoints, hub_checkpoints
 from fixtures.checkpoint import Checkpoint
-from fixtures.deviations import deviations
+from fixtures.deviations import deviations, deviations_of
 from fixtures.errors import UserError
 
 pytest_plugins = ["fixtures.options", "fixtures.plugin", "fixtures.census", "fixtures.benchmarking"]
@@ -42,7 +42,10 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """The suites one asks for by path or marker are not part of plain `pytest`."""
     if collection_path.parent != SUITES or collection_path.name not in ON_REQUEST:
         return None
-    by_path = config.args_source is pytest.Config.ArgsSource.ARGS
+    by_path = config.args_source is pytest.Config.ArgsSource.ARGS and any(
+        Path(argument.split("::")[0]).resolve().is_relative_to(collection_path)
+        for argument in config.args
+    )
     by_marker = collection_path.name.removesuffix("s") in config.getoption("markexpr")
     return None if by_path or by_marker else True
 
@@ -85,6 +88,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             mark_known(item, name)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Keep only the end of a known deviation's traceback: rendering the library's costs seconds."""
+    known = item.get_closest_marker("xfail") and not item.config.option.runxfail
+    if known and call.excinfo is not None:
+        call.excinfo.traceback = call.excinfo.traceback[-1:]
+
+
 def nobody_owed(item: pytest.Item) -> bool:
     """Whether it is pytest's placeholder for an empty parameter set."""
     parameters = getattr(getattr(item, "callspec", None), "params", {})
@@ -102,8 +113,8 @@ def mark_known(item: pytest.Item, name: str) -> None:
     checkpoint = item.callspec.params["checkpoint"]  # type: ignore[attr-defined]
     strict = checkpoint.source == "built-in"
     case = item.callspec.id.replace(name, "").strip("-")  # type: ignore[attr-defined]
-    for known in deviations():
-        if known.covers(item.originalname, checkpoint, case):  # type: ignore[attr-defined]
+    for known in deviations_of(item.originalname):  # type: ignore[attr-defined]
+        if known.covers(checkpoint, case):
             item.add_marker(
                 pytest.mark.xfail(strict=strict, reason=f"{known.reason} ({known.link})")
             )

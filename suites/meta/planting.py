@@ -14,7 +14,7 @@ from typing import Protocol
 
 import pytest
 
-from fixtures import loading, oracle, plugin
+from fixtures import gguf_file, loading, oracle, plugin
 from suites.meta import faults
 from suites.meta.faults import Fault
 
@@ -80,12 +80,13 @@ class Outcomes:
 def forget() -> None:
     """Empty the caches of loaded objects."""
     for cached in (
-        loading.load_model,
         loading.load_tokenizer,
         loading.load_processor,
         oracle.weights,
     ):
         cached.cache_clear()
+    loading.models.clear()
+    gguf_file.answers.clear()
     plugin.unloadable.clear()
 
 

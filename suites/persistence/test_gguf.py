@@ -6,12 +6,11 @@ import pytest
 
 from fixtures import packaged
 from fixtures.applicability import Predicate, applies_to, trait
-from fixtures.lazy import torch, transformers
-from fixtures.loading import SAFE, fresh_model, fresh_tokenizer
+from fixtures.gguf_file import TEXTS, loaded, special
+from fixtures.lazy import transformers
+from fixtures.loading import SAFE
 from fixtures.packaged import CONVERTED
-from fixtures.stored import stored
-
-PROMPTS = ("The capital of France is", "def add(a, b):\n    return", "In 2026 it's 12345.6")
+from fixtures.stored import fingerprints, stored
 
 converted = Predicate(
     "converted without the library",
@@ -22,43 +21,20 @@ converted = Predicate(
 @pytest.mark.slow
 @applies_to(trait("gguf"), converted)
 def test_gguf_equals_its_conversion(checkpoint, expect, observe):
-    """Loaded from GGUF, weights and logits are those of the file dequantised independently."""
-    files = stored(packaged.cached_path(CONVERTED))
-    model = fresh_model(checkpoint, auto_class="AutoModelForCausalLM")
-    state = model.state_dict()
-    output = state["lm_head.weight"]
-    expect.true(
-        bool(
-            torch.equal(
-                output, files.get("lm_head.weight", files["model.embed_tokens.weight"]).float()
-            )
-        ),
-        output,
-        "the output embedding of the file",
-        "model.lm_head.weight",
-    )
-    differing = [n for n, t in files.items() if n in state and not torch.equal(state[n], t.float())]
-    expect.true(
-        not differing, differing, "no weight that differs from the file", "model.state_dict()"
-    )
-    lost = sorted(files.keys() - state.keys())
-    expect.true(not lost, lost, "every weight of the file", "model.state_dict()")
-    ids = torch.tensor([[504, 3575, 282, 4649, 314]])
-    answer = int(model(input_ids=ids).logits[0, -1].argmax())
-    observe("persistence/gguf next id", answer, input=PROMPTS[0], group="load")
+    """Loaded from GGUF, weights are those of the file dequantised independently."""
+    result, wanted = loaded(checkpoint), fingerprints(stored(packaged.cached_path(CONVERTED)))
+    wanted.setdefault("lm_head.weight", wanted["model.embed_tokens.weight"])
+    differing = [n for n, kept in wanted.items() if result["weights"].get(n) != kept]
+    expect.true(not differing, differing, "no weight unlike the file's", "model.state_dict()")
+    observe("persistence/gguf next id", result["next"], input=TEXTS[0], group="load")
 
 
 @pytest.mark.slow
 @applies_to(trait("gguf"), converted)
 def test_gguf_tokens_equal_its_conversion(checkpoint, expect):
     """The tokenizer of a GGUF file gives the ids of its vocabulary and merges read independently."""
-    directory = packaged.cached_path(CONVERTED)
-    own = transformers.AutoTokenizer.from_pretrained(directory, **SAFE)
-    tokenizer = fresh_tokenizer(checkpoint)
-    for text in PROMPTS:
-        expect.equal(
-            tokenizer(text)["input_ids"],
-            own(text)["input_ids"],
-            "tokenizer(text)['input_ids']",
-            text=text,
-        )
+    own = transformers.AutoTokenizer.from_pretrained(packaged.cached_path(CONVERTED), **SAFE)
+    result, wanted = loaded(checkpoint), [own(text)["input_ids"] for text in TEXTS]
+    call = "[tokenizer(text)['input_ids'] for text in texts]"
+    expect.equal(result["ids"], wanted, call, texts=TEXTS)
+    expect.equal(result["special"], special(own), "the special ids of tokenizer")

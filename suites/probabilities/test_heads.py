@@ -34,18 +34,22 @@ def test_probabilities_sum_to_one(checkpoint, model, dtype, expect, observe):
 
 
 @applies_to(any_head)
-@given(shift=st.floats(-50, 50, width=32))
-def test_probabilities_ignore_a_shift(checkpoint, model, dtype, expect, shift):
+def test_probabilities_ignore_a_shift(checkpoint, model, dtype, expect):
     """Adding one number to all logits of a position leaves its probabilities as they were."""
     inputs = batch(checkpoint, [5], seed=52)
-    for name, logits in logits_of(run(model, inputs)).items():
-        size = float(logits.abs().max()) + abs(shift)
-        # rounding the shifted logits moves each exponent by up to eps * size, a factor of exp of that
-        allowed = 4 * eps(dtype) * (size + logits.shape[-1])
-        value, wanted = (logits + shift).softmax(-1), logits.softmax(-1)
-        expect.close(
-            value, wanted, allowed, f"(model(**inputs).{name} + {shift}).softmax(-1)", inputs=inputs
-        )
+    outputs = logits_of(run(model, inputs))
+
+    @given(shift=st.floats(-50, 50, width=32))
+    def holds(shift):
+        for name, logits in outputs.items():
+            size = float(logits.abs().max()) + abs(shift)
+            # rounding the shifted logits moves each exponent by up to eps * size, a factor of exp of that
+            allowed = 4 * eps(dtype) * (size + logits.shape[-1])
+            value, wanted = (logits + shift).softmax(-1), logits.softmax(-1)
+            call = f"(model(**inputs).{name} + {shift}).softmax(-1)"
+            expect.close(value, wanted, allowed, call, inputs=inputs)
+
+    holds()
 
 
 @applies_to(any_model)
