@@ -11,12 +11,13 @@ from fixtures.applicability import Predicate
 from fixtures.catalogue import chosen_checkpoints, default_checkpoints, hub_checkpoints
 from fixtures.checkpoint import Checkpoint
 from fixtures.deviations import deviations, deviations_of
-from fixtures.errors import UserError
+from fixtures.errors import UserError, one_line
 
 pytest_plugins = ["fixtures.options", "fixtures.plugin", "fixtures.census", "fixtures.benchmarking"]
 
 SUITES = Path(__file__).parent / "suites"
 ON_REQUEST = ("behaviour", "benchmarks", "meta")
+LOADING, DISK = 50, 5e7  # seconds, and bytes a second of a slow disk: when a load counts as stuck
 checkpoints_key = pytest.StashKey[list[Checkpoint]]()
 
 
@@ -25,13 +26,12 @@ def pytest_configure(config: pytest.Config) -> None:
     names, hub = config.getoption("checkpoint"), config.getoption("hub")
     try:
         deviations()
-        missing = []
-        if names or hub:
-            found = chosen_checkpoints(names) + (hub_checkpoints() if hub else [])
-        else:
-            found, missing = default_checkpoints()
+        found, missing = hub_checkpoints() if hub else ([], [])
+        if names or not hub:
+            others = (chosen_checkpoints(names), []) if names else default_checkpoints()
+            found, missing = others[0] + found, others[1] + missing
     except UserError as error:
-        raise pytest.UsageError(str(error)) from None
+        raise pytest.UsageError(one_line(str(error), 500)) from None
     config.stash[checkpoints_key] = found
     census = config.pluginmanager.get_plugin("census")
     census.missing = missing
@@ -79,7 +79,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Drop checks nobody is owed, keep a checkpoint's checks together, mark suites, deviations."""
     items[:] = [item for item in items if not nobody_owed(item)]
     order = {c.name: i for i, c in enumerate(config.stash[checkpoints_key])}
-    items.sort(key=lambda item: order.get(checkpoint_name(item), -1))
+    # whether it loads at all comes first: the others need not find out again
+    items.sort(key=lambda item: (order.get(checkpoint_name(item), -1), not is_load(item)))
     for item in items:
         item.add_marker(item.path.parent.name.replace("benchmarks", "benchmark"))
         name = checkpoint_name(item)
@@ -108,6 +109,11 @@ def checkpoint_name(item: pytest.Item) -> str:
     return checkpoint.name if isinstance(checkpoint, Checkpoint) else ""
 
 
+def is_load(item: pytest.Item) -> bool:
+    """Whether it is one of the checks that a checkpoint loads."""
+    return getattr(item, "originalname", "").endswith("_loads")
+
+
 def mark_known(item: pytest.Item, name: str) -> None:
     """A known deviation is a strict xfail; a convention on a stranger's checkpoint a note."""
     checkpoint = item.callspec.params["checkpoint"]  # type: ignore[attr-defined]
@@ -118,5 +124,7 @@ def mark_known(item: pytest.Item, name: str) -> None:
             item.add_marker(
                 pytest.mark.xfail(strict=strict, reason=f"{known.reason} ({known.link})")
             )
+    if not strict and is_load(item):
+        item.add_marker(pytest.mark.timeout(LOADING + checkpoint.weight_bytes / DISK))
     if not strict and item.get_closest_marker("convention"):
         item.add_marker(pytest.mark.xfail(strict=False, reason="note: a convention, not a law"))

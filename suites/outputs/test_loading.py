@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
-from fixtures.applicability import any_model, applies_to, tokenizer, trait
-from fixtures.loading import load_model, load_tokenizer
+import pytest
+
+from fixtures.applicability import any_model, applies_to, processor, tokenizer, trait
+from fixtures.errors import UnloadableError
+from fixtures.loading import load_model, load_processor, load_tokenizer
+from fixtures.plugin import loaded
+
+
+def judged(load, checkpoint, *options):
+    """Load; a checkpoint that does not is red, in a line."""
+    try:
+        loaded(load, checkpoint, *options)
+    except UnloadableError as error:
+        pytest.fail(f"{checkpoint.path} does not load: {error}", pytrace=False)
 
 
 @applies_to(trait("config"), trait("weights"))
 def test_model_loads(checkpoint, device, dtype):
     """A checkpoint with weights loads through its Auto class without remote code or pickle."""
-    load_model(checkpoint, "eager", dtype, device)
+    judged(load_model, checkpoint, "eager", dtype, device)
 
 
 @applies_to(tokenizer)
 def test_tokenizer_loads(checkpoint):
     """A checkpoint with tokenizer files loads through AutoTokenizer without remote code."""
-    load_tokenizer(checkpoint)
+    judged(load_tokenizer, checkpoint)
+
+
+@applies_to(processor)
+def test_processor_loads(checkpoint):
+    """A checkpoint with image settings loads through AutoImageProcessor without remote code."""
+    judged(load_processor, checkpoint)
 
 
 @applies_to(any_model)

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from fixtures.lazy import transformers
-from fixtures.loading import SAFE, dtype_argument, load_model
+from fixtures.loading import SAFE, dtype_argument, load_model, require_loadable
 from fixtures.plugin import loaded
 
 
@@ -76,6 +76,8 @@ def fresh(checkpoint):
 
 def load_with_info(checkpoint, directory, dtype, auto_class=None, **more):
     """(model, loading info) of a directory; eager attention, nothing else asked for."""
+    if directory == checkpoint.path:
+        require_loadable("model", checkpoint)
     loader = getattr(transformers, auto_class or checkpoint.auto_class)
     options = {
         **SAFE,
