@@ -1,4 +1,4 @@
-"""One run on disk: environment.json and observations-WORKER.jsonl, read line by line.
+"""One run on disk: environment.json and observations-WORKER.jsonl.gz, read line by line.
 
 A worker that ends in order closes its file with `{"end": TIME, "observations": COUNT}`. A file
 without it was cut short: what it holds counts, and what it lacks says nothing.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 from reports.text import counted, plain
 
 SCHEMA = 1
+CHUNK = 1 << 16  # bytes
 RUNS = Path(__file__).parent / "runs"
 FIELDS = ("checkpoint", "observation", "input", "group")
 
@@ -119,7 +121,7 @@ def read(path: Path) -> Record:
     """
     environment = read_environment(path / "environment.json")
     files = sorted(
-        path.glob("observations-*.jsonl"), key=lambda file: (file.stat().st_mtime, file.name)
+        path.glob("observations-*.jsonl*"), key=lambda file: (file.stat().st_mtime, file.name)
     )
     observations: dict[Key, Observation] = {}
     notes = []
@@ -180,17 +182,16 @@ class Lines:
         self.bad: list[tuple[int, str]] = []
 
     def __iter__(self) -> Iterator[Observation]:
-        with self.path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                try:
-                    raw = json.loads(line.decode("utf-8"))
-                    if isinstance(raw, dict) and "end" in raw:
-                        self.ended = True
-                        continue
-                    self.ended = False
-                    yield observation_from(raw)
-                except (ValueError, RecursionError) as error:
-                    self.bad.append((number, str(error) or type(error).__name__))
+        for number, line in enumerate(unpacked(self.path), 1):
+            try:
+                raw = json.loads(line.decode("utf-8"))
+                if isinstance(raw, dict) and "end" in raw:
+                    self.ended = True
+                    continue
+                self.ended = False
+                yield observation_from(raw)
+            except (ValueError, RecursionError) as error:
+                self.bad.append((number, str(error) or type(error).__name__))
 
     def notes(self) -> list[str]:
         """One line for each way in which the file is incomplete."""
@@ -202,6 +203,24 @@ class Lines:
         if not self.ended:
             notes.append(f"{self.path.name}: no end line, the run was cut short")
         return notes
+
+
+def unpacked(path: Path) -> Iterator[bytes]:
+    """The lines of a file; of a compressed one that was cut short, all that was flushed."""
+    with path.open("rb") as file:
+        if path.suffix != ".gz":
+            yield from file
+            return
+        unpacker, rest = zlib.decompressobj(16 + zlib.MAX_WBITS), b""
+        while packed := file.read(CHUNK):
+            try:
+                *lines, rest = (rest + unpacker.decompress(packed)).split(b"\n")
+            except zlib.error:
+                rest += b" and damaged from here"  # no JSON, so that a note says so
+                break
+            yield from lines
+        if rest:
+            yield rest
 
 
 def observation_from(raw: Any) -> Observation:

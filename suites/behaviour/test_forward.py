@@ -5,7 +5,8 @@ from __future__ import annotations
 from fixtures.applicability import any_model, applies_to, processor, text_model, tokenizer
 from fixtures.ids import batch, labels
 from fixtures.lazy import torch, transformers
-from fixtures.loading import fresh_model, load_model
+from fixtures.loading import SAFE, fresh_model, load_model
+from fixtures.observe import source
 from fixtures.oracle import own_tolerance, real_positions, run
 from fixtures.tolerance import flattened
 
@@ -42,7 +43,15 @@ def record(observe, checkpoint, name, model, inputs) -> None:
         outputs = run(model, inputs)
         return {n: list(v.shape) for n, v in flattened(outputs).items()}
 
-    observe.attempt(f"{name}/shapes", call, group="outputs")
+    shown = {"inputs": inputs}
+    observe.attempt(
+        f"{name}/shapes",
+        call,
+        group="outputs",
+        reproduce=source(
+            "{n: getattr(v, 'shape', 0) for n, v in model(**inputs).items()}", shown, ""
+        ),
+    )
     if outputs is None:
         return
     try:
@@ -53,12 +62,19 @@ def record(observe, checkpoint, name, model, inputs) -> None:
     flat = {n: real_positions(n, v, inputs) for n, v in flattened(outputs).items()}
     for key in ("logits", "start_logits", "end_logits", "last_hidden_state", "pooler_output"):
         if key in flat:
-            observe(f"{name}/{key}", flat[key], group="numbers", tolerance=allowed.get(key))
+            observe(
+                f"{name}/{key}",
+                flat[key],
+                group="numbers",
+                tolerance=allowed.get(key),
+                reproduce=source(f"model(**inputs).{key}", shown, ""),
+            )
     observe(
         f"{name}/hidden state norms",
         norms(flat),
         group="numbers",
         tolerance=max(allowed.values(), default=None),
+        reproduce=source("model(**inputs, output_hidden_states=True)", shown, ""),
     )
 
 
@@ -74,22 +90,18 @@ def test_call_conventions(checkpoint, model, observe):
     first = next(iter(inputs.values()))
     given = {n: v for n, v in inputs.items() if n != "position_ids"}
     with torch.no_grad():
-        observe.attempt("outputs/positional", lambda: sorted(model(first).keys()), group="outputs")
-        observe.attempt("outputs/keys", lambda: list(model(**given).keys()), group="outputs")
-        observe.attempt(
-            "outputs/tuple", lambda: len(model(**given, return_dict=False)), group="outputs"
-        )
-        observe.attempt(
-            "outputs/cache",
-            lambda: type(model(**given).get("past_key_values")).__name__,
-            group="outputs",
-        )
-        if checkpoint.head:
-            observe.attempt(
-                "outputs/loss",
-                lambda: model(**given, **labels(checkpoint, inputs)).loss,
-                group="numbers",
-            )
+        for name, expression, group in (
+            ("positional", "sorted(model(first).keys())", "outputs"),
+            ("keys", "list(model(**inputs).keys())", "outputs"),
+            ("tuple", "len(model(**inputs, return_dict=False))", "outputs"),
+            ("cache", "type(model(**inputs).get('past_key_values')).__name__", "outputs"),
+            ("loss", "model(**inputs).loss", "numbers"),
+        ):
+            if name == "loss" and not checkpoint.head:
+                continue
+            targets = labels(checkpoint, inputs) if name == "loss" else {}
+            names = {"first": first} if "first" in expression else {"inputs": {**given, **targets}}
+            observe.evaluate(f"outputs/{name}", expression, {"model": model, **names}, group=group)
 
 
 @applies_to(any_model)
@@ -99,14 +111,18 @@ def test_dtypes_and_kernels(checkpoint, observe):
     for attention in ("eager", "sdpa"):
         observe.attempt(
             f"forward/{attention}",
-            lambda a=attention: summary(load_model(checkpoint, a), inputs),
+            lambda a=attention: summary(load_model(checkpoint, a, "float32", "cpu"), inputs),
             group="outputs",
+            reproduce=f"transformers.{checkpoint.auto_class}.from_pretrained("
+            f"checkpoint, attn_implementation={attention!r})",
         )
     for dtype in ("bfloat16", "float16", "float64", "auto"):
         observe.attempt(
             f"forward/{dtype}",
             lambda d=dtype: summary(fresh_model(checkpoint, dtype=d), inputs),
             group="outputs",
+            reproduce=f"transformers.{checkpoint.auto_class}.from_pretrained("
+            f"checkpoint, torch_dtype={dtype!r}).dtype",
         )
 
 
@@ -135,6 +151,13 @@ def test_from_text(checkpoint, tokenizer, model, observe):
             input=text,
             group="numbers",
             tolerance=from_text_tolerance(checkpoint),
+            reproduce="inputs = tokenizer({input!r}, return_tensors='pt')\n"
+            + (
+                "inputs['decoder_input_ids'] = inputs['input_ids'][:, :4]\n"
+                if checkpoint.head == "Seq2SeqLM"
+                else ""
+            )
+            + "model(**inputs)[0]",
         )
 
 
@@ -159,9 +182,7 @@ def test_images(checkpoint, processor, observe):
             group="numbers",
             tolerance=1e-5,
         )
-    observe.attempt("vision/class", lambda: type(processor).__name__, group="load")
-    observe.attempt(
-        "vision/class by default",
-        lambda: type(transformers.AutoImageProcessor.from_pretrained(checkpoint.path)).__name__,
-        group="load",
-    )
+    name = "type(processor).__name__"
+    observe.evaluate("vision/class", name, {"processor": processor}, group="load")
+    default = transformers.AutoImageProcessor.from_pretrained(checkpoint.path, **SAFE)
+    observe.evaluate("vision/class by default", name, {"processor": default}, group="load")

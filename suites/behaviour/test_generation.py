@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from fixtures.applicability import applies_to, generates, tokenizer
+from fixtures.applicability import applies_to, generates, light, tokenizer
 from fixtures.ids import batch, pad_id
 from fixtures.lazy import torch
+from fixtures.observe import source
 from fixtures.oracle import own_tolerance
 
 MODES = {
@@ -34,7 +35,15 @@ MODES = {
     },
     "static cache": {"do_sample": False, "num_beams": 1, "cache_implementation": "static"},
 }
+GENERATE = (
+    "inputs = tokenizer({{input!r}}, return_tensors='pt')\n"
+    "inputs.pop('token_type_ids', None)\n"
+    "tokenizer.decode(model.generate({})[0], skip_special_tokens=True)"
+)
 PROMPTS = ("The capital of France is", "one two three", "Hello", " leading space")
+# A large model's step costs as much as a tiny one's text: the modes and prompts it is asked for.
+FEW_MODES = ("greedy", "beams", "repetition penalty", "sampled, top p")
+FEW_PROMPTS = PROMPTS[::3]
 
 
 @applies_to(generates)
@@ -45,9 +54,9 @@ def test_generation_modes(checkpoint, model, observe):
     allowed = max(
         (v for n, v in own_tolerance(checkpoint, given).items() if n == "logits"), default=None
     )
-    for mode, options in MODES.items():
+    for mode in MODES if light(checkpoint) else FEW_MODES:
 
-        def generated(options=options):
+        def generated(options=MODES[mode]):
             torch.manual_seed(0)
             out = model.generate(
                 **inputs,
@@ -59,7 +68,14 @@ def test_generation_modes(checkpoint, model, observe):
             )
             return as_generated(out)
 
-        observe.attempt(f"generation/{mode}", generated, group="generation", tolerance=allowed)
+        options = {"max_new_tokens": 10, "pad_token_id": pad_id(checkpoint), **MODES[mode]}
+        observe.attempt(
+            f"generation/{mode}",
+            generated,
+            group="generation",
+            tolerance=allowed,
+            reproduce=source(f"model.generate(**inputs, **{options})", {"inputs": inputs}, ""),
+        )
 
 
 def as_generated(out):
@@ -80,7 +96,7 @@ def as_generated(out):
 @applies_to(generates, tokenizer)
 def test_generated_text(checkpoint, tokenizer, model, observe):
     """From a prompt to text, with the defaults left alone and with greedy decoding."""
-    for prompt in PROMPTS:
+    for prompt in PROMPTS if light(checkpoint) else FEW_PROMPTS:
 
         def text(prompt=prompt, **options):
             torch.manual_seed(0)
@@ -95,7 +111,12 @@ def test_generated_text(checkpoint, tokenizer, model, observe):
             lambda p=prompt: text(p, max_new_tokens=12, do_sample=False, num_beams=1),
             input=prompt,
             group="generation",
+            reproduce=GENERATE.format("**inputs, max_new_tokens=12, do_sample=False, num_beams=1"),
         )
         observe.attempt(
-            "generation/text, defaults", lambda p=prompt: text(p), input=prompt, group="generation"
+            "generation/text, defaults",
+            lambda p=prompt: text(p),
+            input=prompt,
+            group="generation",
+            reproduce=GENERATE.format("**inputs"),
         )

@@ -48,39 +48,31 @@ DEFAULTS = {
 def test_tokenizer_facts(checkpoint, observe):
     """What AutoTokenizer made of the files, and how a hostile text comes out."""
     made = observe.attempt(
-        "load/tokenizer/class", lambda: type(load_tokenizer(checkpoint)).__name__, group="load"
+        "load/tokenizer/class",
+        lambda: type(load_tokenizer(checkpoint)).__name__,
+        group="load",
+        reproduce="type(tokenizer).__name__",
     )
     if made is None:
         return
     loaded = load_tokenizer(checkpoint)
-    for fact in TOKENIZER_FACTS:
-        observe.attempt(
-            f"load/tokenizer/{fact}", lambda fact=fact: getattr(loaded, fact), group="load"
-        )
-    observe.attempt("load/tokenizer/length", lambda: len(loaded), group="load")
-    observe.attempt(
-        "load/tokenizer/backend",
-        lambda: type(loaded.backend_tokenizer.model).__name__,
-        group="load",
-    )
+    asked = {fact: f"tokenizer.{fact}" for fact in TOKENIZER_FACTS}
+    asked["length"] = "len(tokenizer)"
+    asked["backend"] = "type(tokenizer.backend_tokenizer.model).__name__"
     for part in ("normalizer", "pre_tokenizer", "decoder", "post_processor"):
-        observe.attempt(
-            f"load/tokenizer/{part}",
-            lambda part=part: str(getattr(loaded.backend_tokenizer, part))[:400],
-            group="load",
+        asked[part] = f"str(tokenizer.backend_tokenizer.{part})[:400]"
+    asked["fingerprint"] = "tokenizer(text)['input_ids']"
+    asked["added"] = "{str(i): repr(t) for i, t in sorted(tokenizer.added_tokens_decoder.items())}"
+    for fact, expression in asked.items():
+        names = {"text": HOSTILE} if "text" in expression else {}
+        observe.evaluate(
+            f"load/tokenizer/{fact}", expression, {"tokenizer": loaded, **names}, group="load"
         )
-    observe.attempt(
-        "load/tokenizer/fingerprint", lambda: loaded(HOSTILE)["input_ids"], group="load"
-    )
-    observe.attempt(
-        "load/tokenizer/added",
-        lambda: {str(i): repr(t) for i, t in sorted(loaded.added_tokens_decoder.items())},
-        group="load",
-    )
     observe.attempt(
         "load/tokenizer/class with use_fast=False",
         lambda: type(fresh_tokenizer(checkpoint, use_fast=False)).__name__,
         group="load",
+        reproduce="type(transformers.AutoTokenizer.from_pretrained(checkpoint, use_fast=False)).__name__",
     )
 
 
@@ -94,22 +86,24 @@ def test_model_facts(checkpoint, observe):
         model = fresh_model(checkpoint, attention=None, dtype=None)
         return type(model).__name__
 
-    observe.attempt("load/model/class", load, group="load")
+    observe.attempt("load/model/class", load, group="load", reproduce="type(model).__name__")
     if model is None:
         return
-    observe("load/model/dtype", sorted({str(p.dtype) for p in model.parameters()}), group="load")
-    observe.attempt("load/model/attention", lambda: model.config._attn_implementation, group="load")
-    observe(
-        "load/model/parameters",
-        {n: list(p.shape) for n, p in model.named_parameters()},
-        group="load",
-    )
+    for fact, expression in (
+        ("dtype", "sorted({str(p.dtype) for p in model.parameters()})"),
+        ("attention", "model.config._attn_implementation"),
+        ("parameters", "{n: list(p.shape) for n, p in model.named_parameters()}"),
+    ):
+        observe.evaluate(f"load/model/{fact}", expression, {"model": model}, group="load")
     observe.attempt("load/model/tied", lambda: tied(model), group="load")
     generation = getattr(model, "generation_config", None)
     for name in GENERATION_FACTS if generation is not None else ():
         value = getattr(generation, name, None)
         observe(
-            f"load/generation/{name}", DEFAULTS.get(name) if value is None else value, group="load"
+            f"load/generation/{name}",
+            DEFAULTS.get(name) if value is None else value,
+            group="load",
+            reproduce=f"model.generation_config.{name}",
         )
 
 
@@ -138,17 +132,37 @@ def test_auto_classes(checkpoint, observe):
                 "mismatched": sorted(str(key) for key in info["mismatched_keys"]),
             }
 
-        observe.attempt(f"load/auto/{name}", load, group="load")
+        observe.attempt(
+            f"load/auto/{name}",
+            load,
+            group="load",
+            reproduce=f"transformers.{name}.from_pretrained(checkpoint, output_loading_info=True)[1]",
+        )
 
 
 @applies_to(any_model)
 def test_configuration(checkpoint, observe):
     """The fields of the loaded configuration, and of its class's defaults."""
-    config = load_model(checkpoint).config
+    config = load_model(checkpoint, "eager", "float32", "cpu").config
     for name in sorted(public(checkpoint.config)):
-        observe(f"load/config/{name}", getattr(config, name, "absent"), group="load")
-    observe.attempt("api/config fields", lambda: public(config.to_dict()), group="api")
-    observe.attempt("api/config defaults", lambda: public(type(config)().to_dict()), group="api")
+        observe(
+            f"load/config/{name}",
+            getattr(config, name, "absent"),
+            group="load",
+            reproduce=f"getattr(model.config, {name!r}, 'absent')",
+        )
+    observe.attempt(
+        "api/config fields",
+        lambda: public(config.to_dict()),
+        group="api",
+        reproduce="model.config.to_dict()",
+    )
+    observe.attempt(
+        "api/config defaults",
+        lambda: public(type(config)().to_dict()),
+        group="api",
+        reproduce="type(model.config)().to_dict()",
+    )
 
 
 def public(fields):
@@ -161,7 +175,7 @@ def public(fields):
 def test_signatures(checkpoint, observe):
     """The parameters of the calls a user makes."""
     if "weights" in checkpoint.traits:
-        model = load_model(checkpoint)
+        model = load_model(checkpoint, "eager", "float32", "cpu")
         for name in (
             "forward",
             "generate",
@@ -170,7 +184,10 @@ def test_signatures(checkpoint, observe):
             "resize_token_embeddings",
         ):
             observe.attempt(
-                f"api/model/{name}", lambda name=name: parameters(getattr(model, name)), group="api"
+                f"api/model/{name}",
+                lambda name=name: parameters(getattr(model, name)),
+                group="api",
+                reproduce=f"import inspect\ninspect.signature(model.{name})",
             )
     if "tokenizer" in checkpoint.traits:
         loaded = load_tokenizer(checkpoint)
@@ -190,6 +207,7 @@ def test_signatures(checkpoint, observe):
                 f"api/tokenizer/{name}",
                 lambda name=name: parameters(getattr(loaded, name)),
                 group="api",
+                reproduce=f"import inspect\ninspect.signature(tokenizer.{name})",
             )
 
 

@@ -7,115 +7,109 @@ import shutil
 from fixtures.applicability import applies_to, tokenizer, trait
 from fixtures.lazy import transformers
 from fixtures.loading import SAFE, fresh_tokenizer
+from fixtures.observe import source
 from fixtures.traits import TOKENIZER_FILES, added_tokens
 from fixtures.walk import BATCHES, CHATS, HOSTILE, PAIRS, special_texts, texts
 
 SAMPLE = slice(None, None, 16)
 FEW = slice(None, None, 40)
+PIPELINE = ("normalizer", "pre_tokenizer", "post_processor", "decoder")
+# observation -> what is asked of every sampled text, and how the answer is read
+DETAILS = {
+    "ids without special tokens": ("tokenizer(text, add_special_tokens=False)['input_ids']", "ids"),
+    "tokens": ("tokenizer.tokenize(text)", None),
+    "encode": ("tokenizer.encode(text)", "ids"),
+    "special mask": (
+        "tokenizer(text, return_special_tokens_mask=True)['special_tokens_mask']",
+        None,
+    ),
+    "truncated": ("tokenizer(text, truncation=True, max_length=8)['input_ids']", "ids"),
+    "keys": ("sorted(tokenizer(text).keys())", None),
+    "decoded with clean up True": (
+        "tokenizer.decode(tokenizer.encode(text), clean_up_tokenization_spaces=True)",
+        None,
+    ),
+    "decoded with clean up False": (
+        "tokenizer.decode(tokenizer.encode(text), clean_up_tokenization_spaces=False)",
+        None,
+    ),
+    "decoded token by token": (
+        "[tokenizer.decode([i]) for i in tokenizer.encode(text)[:30]]",
+        None,
+    ),
+}
+OFFSETS = "[list(o) for o in tokenizer(text, return_offsets_mapping=True)['offset_mapping']]"
 
 
 @applies_to(tokenizer)
 def test_encoding(checkpoint, tokenizer, observe):
-    """The ids of several hundred texts, with and without special tokens, and their decoding."""
+    """The ids of several hundred texts with special tokens, and their decoding."""
     for text in [*texts(), *special_texts(checkpoint)]:
-        ids = observe.attempt(
+        names = {"tokenizer": tokenizer, "text": text}
+        ids = observe.evaluate(
             "tokenization/ids",
-            lambda text=text: as_ids(tokenizer(text)["input_ids"], tokenizer),
+            "tokenizer(text)['input_ids']",
+            names,
             input=text,
-            reproduce="tokenizer({input!r})['input_ids']",
+            read=lambda ids: as_ids(ids, tokenizer),
         )
         if ids is None or len(text) % 3 == 0:
             continue
-        observe.attempt(
+        observe.evaluate(
             "tokenization/decoded",
-            lambda ids=ids: tokenizer.decode(ids["data"], skip_special_tokens=True),
+            "tokenizer.decode(tokenizer(text)['input_ids'], skip_special_tokens=True)",
+            names,
             input=text,
-            reproduce="tokenizer.decode(tokenizer({input!r})['input_ids'], skip_special_tokens=True)",
         )
 
 
 @applies_to(tokenizer)
 def test_encoding_details(checkpoint, tokenizer, observe):
     """Tokens, offsets, masks and the other switches, on a sample of the texts."""
+    asked = {**DETAILS, "offsets": (OFFSETS, None)} if tokenizer.is_fast else DETAILS
     for text in [HOSTILE, *texts()[SAMPLE], *list(special_texts(checkpoint))[SAMPLE]]:
-
-        def seen(name, call, text=text):
-            return observe.attempt(f"tokenization/{name}", call, input=text)
-
-        ids = seen(
-            "ids without special tokens",
-            lambda text=text: as_ids(tokenizer(text, add_special_tokens=False)["input_ids"]),
-        )
-        seen("tokens", lambda text=text: tokenizer.tokenize(text))
-        seen("encode", lambda text=text: as_ids(tokenizer.encode(text)))
-        if tokenizer.is_fast:
-            seen(
-                "offsets",
-                lambda text=text: [
-                    list(o) for o in tokenizer(text, return_offsets_mapping=True)["offset_mapping"]
-                ],
-            )
-        seen(
-            "special mask",
-            lambda text=text: tokenizer(text, return_special_tokens_mask=True)[
-                "special_tokens_mask"
-            ],
-        )
-        seen(
-            "truncated",
-            lambda text=text: as_ids(tokenizer(text, truncation=True, max_length=8)["input_ids"]),
-        )
-        seen("keys", lambda text=text: sorted(tokenizer(text).keys()))
-        if ids is not None:
-            for clean in (True, False):
-                seen(
-                    f"decoded with clean up {clean}",
-                    lambda ids=ids, clean=clean: tokenizer.decode(
-                        ids["data"], clean_up_tokenization_spaces=clean
-                    ),
-                )
-            seen(
-                "decoded token by token",
-                lambda ids=ids: [tokenizer.decode([i]) for i in ids["data"][:30]],
+        for name, (expression, kind) in asked.items():
+            observe.evaluate(
+                f"tokenization/{name}",
+                expression,
+                {"tokenizer": tokenizer, "text": text},
+                input=text,
+                read=(lambda ids: as_ids(ids, tokenizer)) if kind else None,
             )
 
 
 @applies_to(tokenizer)
 def test_pairs_and_batches(checkpoint, observe):
     """Pairs, padded batches, pretokenized words, truncation strategies."""
-    tokenizer = fresh_tokenizer(checkpoint)
+    names = {"tokenizer": fresh_tokenizer(checkpoint)}
     for pair in PAIRS:
-        observe.attempt(
-            "tokenization/pair", lambda pair=pair: dict(tokenizer(*pair)), input=repr(pair)
-        )
+        asked = {"pair": "dict(tokenizer(*pair))"}
         for strategy in ("longest_first", "only_first", "only_second"):
-            observe.attempt(
-                f"tokenization/pair truncated {strategy}",
-                lambda pair=pair, s=strategy: dict(tokenizer(*pair, truncation=s, max_length=9)),
-                input=repr(pair),
+            asked[f"pair truncated {strategy}"] = (
+                f"dict(tokenizer(*pair, truncation={strategy!r}, max_length=9))"
+            )
+        for name, expression in asked.items():
+            observe.evaluate(
+                f"tokenization/{name}", expression, {**names, "pair": pair}, input=repr(pair)
             )
     for batch in BATCHES:
-        for options in (
-            {"padding": True},
-            {"padding": "max_length", "max_length": 20},
-            {"padding": True, "pad_to_multiple_of": 8},
-            {"padding": True, "padding_side": "left"},
-        ):
-            observe.attempt(
-                f"tokenization/batch {options}",
-                lambda b=batch, o=options: dict(tokenizer(list(b), **o)),
-                input=repr(batch),
+        asked = {
+            f"batch {options}": f"dict(tokenizer(list(batch), **{options}))"
+            for options in (
+                {"padding": True},
+                {"padding": "max_length", "max_length": 20},
+                {"padding": True, "pad_to_multiple_of": 8},
+                {"padding": True, "padding_side": "left"},
             )
-        observe.attempt(
-            "tokenization/words",
-            lambda b=batch: dict(tokenizer([b[0].split(), b[1].split()], is_split_into_words=True)),
-            input=repr(batch),
+        }
+        asked["words"] = (
+            "dict(tokenizer([batch[0].split(), batch[1].split()], is_split_into_words=True))"
         )
-        observe.attempt(
-            "tokenization/batch decoded",
-            lambda b=batch: tokenizer.batch_decode(tokenizer(list(b))["input_ids"]),
-            input=repr(batch),
-        )
+        asked["batch decoded"] = "tokenizer.batch_decode(tokenizer(list(batch))['input_ids'])"
+        for name, expression in asked.items():
+            observe.evaluate(
+                f"tokenization/{name}", expression, {**names, "batch": batch}, input=repr(batch)
+            )
 
 
 @applies_to(tokenizer)
@@ -123,42 +117,39 @@ def test_vocabulary(checkpoint, tokenizer, observe):
     """What single ids and tokens convert to, and what decoding each id gives."""
     size = len(tokenizer)
     ids = sorted({*range(0, size, max(1, size // 200)), *range(max(0, size - 30), size)})
-    observe.attempt("tokenization/tokens of ids", lambda: tokenizer.convert_ids_to_tokens(ids))
-    observe.attempt("tokenization/decoded ids", lambda: [tokenizer.decode([i]) for i in ids])
     tokens = added_tokens(checkpoint.path)[:100]
-    observe.attempt(
-        "tokenization/ids of added tokens", lambda: tokenizer.convert_tokens_to_ids(tokens)
-    )
-    observe.attempt(
-        "tokenization/id of an unknown token",
-        lambda: tokenizer.convert_tokens_to_ids("no such token, surely"),
-    )
+    names = {"tokenizer": tokenizer}
+    for name, expression, given in (
+        ("tokens of ids", "tokenizer.convert_ids_to_tokens(ids)", {"ids": ids}),
+        ("decoded ids", "[tokenizer.decode([i]) for i in ids]", {"ids": ids}),
+        ("ids of added tokens", "tokenizer.convert_tokens_to_ids(tokens)", {"tokens": tokens}),
+        (
+            "id of an unknown token",
+            "tokenizer.convert_tokens_to_ids('no such token, surely')",
+            {},
+        ),
+    ):
+        observe.evaluate(f"tokenization/{name}", expression, {**names, **given})
 
 
 @applies_to(tokenizer)
 def test_chats(checkpoint, tokenizer, observe):
     """Chats rendered by the template, as text and as ids."""
+    render = "tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt={})"
     for name, chat in CHATS.items():
-        for prompt in (False, True):
-            observe.attempt(
-                f"tokenization/chat, generation prompt {prompt}",
-                lambda c=chat, p=prompt: tokenizer.apply_chat_template(
-                    c, tokenize=False, add_generation_prompt=p
-                ),
+        for observation, expression in (
+            ("chat, generation prompt False", render.format(False)),
+            ("chat, generation prompt True", render.format(True)),
+            ("chat ids", "tokenizer.apply_chat_template(chat, tokenize=True, return_dict=False)"),
+            ("chat default type", "type(tokenizer.apply_chat_template(chat)).__name__"),
+        ):
+            observe.evaluate(
+                f"tokenization/{observation}",
+                expression,
+                {"tokenizer": tokenizer, "chat": chat},
                 input=name,
+                read=(lambda ids: as_ids(ids, tokenizer)) if observation == "chat ids" else None,
             )
-        observe.attempt(
-            "tokenization/chat ids",
-            lambda c=chat: as_ids(
-                tokenizer.apply_chat_template(c, tokenize=True, return_dict=False)
-            ),
-            input=name,
-        )
-        observe.attempt(
-            "tokenization/chat default type",
-            lambda c=chat: type(tokenizer.apply_chat_template(c)).__name__,
-            input=name,
-        )
 
 
 @applies_to(tokenizer)
@@ -178,15 +169,20 @@ def test_each_file_alone(checkpoint, observe, tmp_path):
         for extra in (settings, ["config.json"]):
             directory = tmp_path / f"{kind}-{len(extra)}"
             directory.mkdir()
-            for file in [*names, *extra]:
-                if (checkpoint.path / file).is_file():
-                    shutil.copy(checkpoint.path / file, directory)
+            files = [n for n in [*names, *extra] if (checkpoint.path / n).is_file()]
+            for file in files:
+                shutil.copy(checkpoint.path / file, directory)
             label = f"{kind} alone" if extra is settings else f"{kind} alone, no settings"
             if any((directory / name).is_file() for name in names):
                 observe_loaded(
                     observe,
                     label,
                     lambda d=directory: transformers.AutoTokenizer.from_pretrained(d, **SAFE),
+                    "import shutil, tempfile\n"
+                    "directory = tempfile.mkdtemp()\n"
+                    f"for file in {files}:\n"
+                    "    shutil.copy(f'{checkpoint}/{file}', directory)\n"
+                    "tokenizer = transformers.AutoTokenizer.from_pretrained(directory)",
                 )
 
 
@@ -197,40 +193,72 @@ def test_saved_and_reloaded(checkpoint, tokenizer, observe, tmp_path):
         "persistence/tokenizer files",
         lambda: sorted(p.rsplit("/", 1)[-1] for p in tokenizer.save_pretrained(tmp_path)),
         group="outputs",
+        reproduce="import tempfile\n"
+        "sorted(p.rsplit('/', 1)[-1] for p in tokenizer.save_pretrained(tempfile.mkdtemp()))",
     )
     observe_loaded(
         observe,
         "saved and reloaded",
         lambda: transformers.AutoTokenizer.from_pretrained(tmp_path, **SAFE),
+        "import tempfile\n"
+        "directory = tempfile.mkdtemp()\n"
+        "transformers.AutoTokenizer.from_pretrained(checkpoint).save_pretrained(directory)\n"
+        "tokenizer = transformers.AutoTokenizer.from_pretrained(directory)",
     )
 
 
 @applies_to(tokenizer, trait("tokenizer-json"))
 def test_slow(checkpoint, observe):
     """The tokenizer asked for with use_fast=False."""
-    observe_loaded(observe, "use_fast=False", lambda: fresh_tokenizer(checkpoint, use_fast=False))
+    observe_loaded(
+        observe,
+        "use_fast=False",
+        lambda: fresh_tokenizer(checkpoint, use_fast=False),
+        "tokenizer = transformers.AutoTokenizer.from_pretrained(checkpoint, use_fast=False)",
+    )
 
 
-def observe_loaded(observe, label, load) -> None:
-    """The class a way of loading gives, and its ids for a sample of texts."""
+def observe_loaded(observe, label, load, code) -> None:
+    """The class and pipeline that a way of loading gives, and its ids for a sample of texts.
+
+    code: Python that does the same, leaving `tokenizer`.
+    """
     made = []
 
     def loaded():
         made.append(load())
         return type(made[0]).__name__
 
-    observe.attempt(f"load/tokenizer/{label}", loaded, group="load")
-    for text in [HOSTILE, *texts()[FEW]] if made else ():
+    observe.attempt(
+        f"load/tokenizer/{label}",
+        loaded,
+        group="load",
+        reproduce=f"{code}\ntype(tokenizer).__name__",
+    )
+    if not made:
+        return
+    observe.attempt(
+        f"load/tokenizer/{label}/pipeline",
+        lambda: pipeline(made[0]),
+        group="load",
+        reproduce=f"{code}\nstr(tokenizer.backend_tokenizer.normalizer)",
+    )
+    for text in [HOSTILE, *texts()[FEW]]:
         observe.attempt(
             f"tokenization/{label}",
-            lambda text=text: as_ids(made[0](text)["input_ids"]),
+            lambda text=text: as_ids(made[0](text)["input_ids"], made[0]),
             input=text,
+            reproduce=f"{code}\n" + source("tokenizer(text)['input_ids']", {"text": text}, text),
         )
 
 
-def as_ids(ids, tokenizer=None):
-    """Ids as the record keeps them; with their tokens when they are few enough to read."""
-    value = {"type": "ids", "data": [int(i) for i in ids]}
-    if tokenizer is not None and len(value["data"]) <= 16:
-        value["tokens"] = tokenizer.convert_ids_to_tokens(value["data"])
-    return value
+def pipeline(tokenizer):
+    """The parts around a tokenizer's model as its library prints them; None for a Python one."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    return backend and {part: str(getattr(backend, part))[:400] for part in PIPELINE}
+
+
+def as_ids(ids, tokenizer):
+    """Ids as the record keeps them, with their tokens."""
+    data = [int(i) for i in ids]
+    return {"type": "ids", "data": data, "tokens": tokenizer.convert_ids_to_tokens(data)}
