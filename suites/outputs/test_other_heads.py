@@ -12,6 +12,7 @@ from fixtures.ids import batch, labels, pad_id
 from fixtures.lazy import torch, transformers
 from fixtures.loading import fresh_model
 from fixtures.oracle import judged, run
+from fixtures.weights import filled
 
 CLASSIFYING = ("SequenceClassification", "TokenClassification", "QuestionAnswering")
 OFFERED = {
@@ -29,18 +30,6 @@ OFFERED = {
 small = Predicate("under 10 MB of weights", lambda c: c.weight_bytes < 10_000_000)
 # What a task decides by itself, and what would keep the loss of three labels from being asked for.
 OF_THE_TASK = ("architectures", "id2label", "label2id", "num_labels", "problem_type")
-
-
-def filled(model, seed):
-    """The model with every parameter drawn anew: none is at its initial value, norms are near one."""
-    draw = torch.Generator().manual_seed(seed)
-    for name, value in model.named_parameters():
-        noise = torch.randn(value.shape, generator=draw)
-        if value.dim() > 1:
-            value.data.copy_(noise / value.shape[-1] ** 0.5)
-        else:
-            value.data.copy_(0.1 * noise + (1.0 if name.endswith("weight") else 0.0))
-    return model
 
 
 def with_head(checkpoint, head, directory):
