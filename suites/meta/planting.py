@@ -144,7 +144,9 @@ def run_checks(
     A check that has failed is not tried with further parameters; when `enough` have, none is tried.
     """
     outcomes, patch = Outcomes(), pytest.MonkeyPatch()
-    items = [i for i in items_by_checkpoint()[checkpoint] if not checks or check_of(i.nodeid) in checks]
+    items = [
+        i for i in items_by_checkpoint()[checkpoint] if not checks or check_of(i.nodeid) in checks
+    ]
     manager = collected().config.pluginmanager
     forget()
     try:

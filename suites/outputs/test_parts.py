@@ -128,9 +128,7 @@ def test_attention_can_be_switched(checkpoint, dtype, expect):
 @applies_to(any_model, light)
 def test_returned_outputs_can_be_configured(checkpoint, dtype, expect):
     """output_hidden_states and output_attentions given at loading hold for each call that does not say otherwise."""
-    model = fresh_model(
-        checkpoint, dtype=dtype, output_hidden_states=True, output_attentions=True
-    )
+    model = fresh_model(checkpoint, dtype=dtype, output_hidden_states=True, output_attentions=True)
     inputs = batch(checkpoint, [6], seed=65)
     wanted = run(load_model(checkpoint, "eager", dtype, "cpu"), inputs)
     with torch.no_grad():

@@ -90,4 +90,6 @@ def test_configuration_can_be_given(checkpoint, expect):
     inputs = batch(checkpoint, [8], seed=73)
     value, wanted = run(model, inputs), run(load_model(checkpoint, "eager"), inputs)
     name = next(n for n in ("logits", "start_logits", "last_hidden_state") if n in wanted)
-    expect.equal(value[name], wanted[name], f"from_pretrained(path, config=config)(**inputs).{name}")
+    expect.equal(
+        value[name], wanted[name], f"from_pretrained(path, config=config)(**inputs).{name}"
+    )

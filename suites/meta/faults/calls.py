@@ -34,14 +34,14 @@ FAULTS = [
             "models.roberta.modeling_roberta:RobertaEmbeddings.__init__",
             ("config.type_vocab_size", "config.type_vocabulary_size"),
         ),
-        ("?",),
+        ("test_checkpointing_changes_no_gradient",),
         "roberta-span",
     ),
     Fault(
         "wrong-head-for-a-task",
         "The Auto class takes the wrong class for one head of BERT.",
         another_class,
-        ("?",),
+        ("test_outputs_equal_reference",),
         "bert-cased-tagger",
     ),
     Fault(
@@ -51,7 +51,7 @@ FAULTS = [
             GPT2 + "GPT2LMHeadModel.forward",
             ("slice_logits_to_keep(hidden_states, logits_to_keep)", "hidden_states[:, -1:]"),
         ),
-        ("?",),
+        ("test_outputs_equal_reference",),
         "gpt2-counting",
     ),
     Fault(
@@ -64,7 +64,7 @@ FAULTS = [
                 "self.wpe(position_ids.clamp(max=self.wpe.num_embeddings - 1))",
             ),
         ),
-        ("?",),
+        ("test_past_the_longest_input",),
         "gpt2-counting",
     ),
     Fault(
@@ -74,7 +74,7 @@ FAULTS = [
             GPT2 + "GPT2Model.forward",
             ("input_ids.view(-1, input_shape[-1])", "input_ids.squeeze(1)"),
         ),
-        ("?",),
+        ("test_beams_equal_textbook", "test_beam_batch_equals_singles"),
         "gpt2-random",
     ),
     Fault(
@@ -84,7 +84,7 @@ FAULTS = [
             LLAMA + "LlamaForCausalLM.forward",
             ("self.lm_head(hidden_states)", "self.lm_head(hidden_states).float()"),
         ),
-        ("?",),
+        ("test_outputs_keep_the_dtype",),
         "llama-chat",
     ),
     Fault(
@@ -97,7 +97,7 @@ FAULTS = [
                 "torch.full_like(self.final_logits_bias, torch.nan)",
             ),
         ),
-        ("?",),
+        ("test_outputs_equal_reference",),
         "bart-random",
     ),
     Fault(
@@ -107,7 +107,7 @@ FAULTS = [
             GPT2 + "GPT2Model.forward/output_capturing",
             ("for k, v in recordable_keys.items() if v", "for k, v in recordable_keys.items()"),
         ),
-        ("?",),
+        ("test_outputs_appear_only_when_asked_for",),
         "gpt2-random",
     ),
     Fault(
@@ -118,14 +118,14 @@ FAULTS = [
             ("if self.config.is_decoder:", "if True:"),
             ("past_key_values=past_key_values", "past_key_values=None"),
         ),
-        ("?",),
+        ("test_outputs_equal_reference",),
         "bert-masked",
     ),
     Fault(
         "decoder-sees-the-future",
         "T5's decoder masks nothing but padding.",
         edit(T5 + "T5Stack.forward", ("if self.config.is_decoder:", "if False:")),
-        ("?",),
+        ("test_outputs_equal_reference",),
         "t5-gated",
     ),
     Fault(
@@ -139,7 +139,7 @@ FAULTS = [
                 "    attention_mask = attention_mask if not is_cross_attention or attention_mask is None else attention_mask[..., :2]",
             ),
         ),
-        ("?",),
+        ("test_outputs_equal_reference",),
         "bart-reverse",
     ),
     Fault(
@@ -153,7 +153,7 @@ FAULTS = [
                 "    if torch.get_num_threads() > 1: hidden_states[..., -1] = 0",
             ),
         ),
-        ("?",),
+        ("test_thread_count_changes_nothing",),
         "bert-random",
     ),
     Fault(
@@ -166,7 +166,7 @@ FAULTS = [
                 "model_kwargs[cache_name] = self.__dict__.setdefault('kept', DynamicCache(**dynamic_cache_kwargs))",
             ),
         ),
-        ("?",),
+        ("test_beams_equal_textbook", "test_beam_batch_equals_singles"),
         "gpt2-random",
     ),
     Fault(
@@ -179,7 +179,7 @@ FAULTS = [
                 "past_key_values = self.__dict__.setdefault('kept', DynamicCache(config=self.config))",
             ),
         ),
-        ("?",),
+        ("test_loss_equals_reference", "test_causality"),
         "gpt2-counting",
     ),
     Fault(
@@ -189,7 +189,7 @@ FAULTS = [
             MIXIN + "_get_stopping_criteria",
             ("criteria = self._merge_criteria_processor_list(criteria, stopping_criteria)", "pass"),
         ),
-        ("?",),
+        ("test_stopping_criteria_and_prefixes",),
         "llama-chat",
     ),
     Fault(
@@ -202,7 +202,7 @@ FAULTS = [
                 "pass",
             ),
         ),
-        ("?",),
+        ("test_stopping_criteria_and_prefixes",),
         "t5-gated",
     ),
     Fault(
@@ -216,7 +216,7 @@ FAULTS = [
                 "    local_padding_mask = attention_mask",
             ),
         ),
-        ("?",),
+        ("test_left_padded_outputs_equal_reference",),
         "distilbert-tagger",
     ),
     Fault(
@@ -229,7 +229,7 @@ FAULTS = [
                 "if attention_mask is not None and attention_mask.is_floating_point(): attention_mask = attention_mask * 0 + 1\n    #",
             ),
         ),
-        ("?",),
+        ("test_mask_may_be_of_any_type",),
         "roberta-masked",
     ),
     Fault(
@@ -239,7 +239,7 @@ FAULTS = [
             "masking_utils:_ignore_causal_mask_sdpa",
             ("# In this case, we need to add", "if q_length == 1:\n        return True\n    # "),
         ),
-        ("?",),
+        ("test_cache_under_left_padding",),
         "llama-spm-only",
     ),
     Fault(
@@ -252,7 +252,7 @@ FAULTS = [
                 "encoder_attention_mask=attention_mask if input_ids is not None else None",
             ),
         ),
-        ("?",),
+        ("test_encoder_outputs_may_be_given",),
         "bart-random",
     ),
     Fault(
@@ -265,7 +265,7 @@ FAULTS = [
                 "torch.arange(q_length, device=device)",
             ),
         ),
-        ("?",),
+        ("test_beams_equal_textbook", "test_drafted_tokens_change_nothing"),
         "gpt2-random",
     ),
     Fault(
@@ -275,7 +275,7 @@ FAULTS = [
             LLAMA + "LlamaMLP.__init__",
             ("self.intermediate_size, bias=config.mlp_bias", "self.intermediate_size, bias=False"),
         ),
-        ("?",),
+        ("test_outputs_equal_reference",),
         "llama-spm-only",
     ),
     Fault(
@@ -288,7 +288,7 @@ FAULTS = [
                 "config.hidden_size // config.num_attention_heads",
             ),
         ),
-        ("?",),
+        ("test_left_padded_batch_equals_singles",),
         "llama-spm-only",
     ),
     Fault(
@@ -298,7 +298,7 @@ FAULTS = [
             MISTRAL + "MistralModel.forward",
             ("self.layers[: self.config.num_hidden_layers]", "reversed(self.layers)"),
         ),
-        ("?",),
+        ("test_outputs_equal_reference",),
         "mistral-random",
     ),
     Fault(
@@ -313,7 +313,7 @@ FAULTS = [
                 "        key_states, value_states = key_states[:, ::g], value_states[:, ::g]",
             ),
         ),
-        ("?",),
+        ("test_cache_shape",),
         "llama-chat",
     ),
     Fault(
@@ -323,7 +323,7 @@ FAULTS = [
             MIXIN + "_sample",
             ("(outputs.cross_attentions,)", "(tuple(reversed(outputs.cross_attentions)),)"),
         ),
-        ("?",),
+        ("test_generate_returns_its_insides",),
         "bart-reverse",
     ),
     Fault(
@@ -333,7 +333,7 @@ FAULTS = [
             MIXIN + "_sample",
             ("else:\n        return input_ids", "else:\n        return input_ids[:, 1:]"),
         ),
-        ("?",),
+        ("test_bare_ids_are_the_sequences",),
         "t5-gated",
     ),
     Fault(
@@ -346,7 +346,7 @@ FAULTS = [
                 "next_sequence_length = input_ids.shape[1]",
             ),
         ),
-        ("?",),
+        ("test_generation_goes_on_from_a_cache",),
         "llama-chat",
     ),
 ]
