@@ -379,12 +379,13 @@ def main(names: list[str]) -> int:
     for variation in VARIATIONS:
         if names and variation.name not in names:
             continue
-        outcomes = run_checks(checkpoints, (), variation)
-        minded += bool(outcomes.failed)
-        print(
-            f"{variation.name}: {len(outcomes.ran)} checks, minded by {sorted(outcomes.failed) or 'none'}",
-            flush=True,
-        )
+        failed = {
+            f"{check}[{name}]"
+            for name in checkpoints
+            for check in run_checks(name, (), variation).failed
+        }
+        minded += bool(failed)
+        print(f"{variation.name}: minded by {sorted(failed) or 'none'}", flush=True)
     return minded
 
 

@@ -19,8 +19,8 @@ TABLE = Path(__file__).parent.parent.parent / "reports" / "faults.md"
 def noticed(fault: Fault, already: dict[str, set[str]]) -> set[str]:
     """The checks that fail with the fault and pass without it, on its checkpoint."""
     if fault.checkpoint not in already:
-        already[fault.checkpoint] = run_checks([fault.checkpoint]).failed
-    return run_checks([fault.checkpoint], (), fault).failed - already[fault.checkpoint]
+        already[fault.checkpoint] = run_checks(fault.checkpoint).failed
+    return run_checks(fault.checkpoint, (), fault).failed - already[fault.checkpoint]
 
 
 def table(found: dict[str, tuple[Fault, set[str]]]) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import contextlib
 import io
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -13,14 +14,16 @@ from pkgutil import iter_modules
 from typing import Protocol
 
 import pytest
+from _pytest.config import _prepareconfig
 
 from fixtures import gguf_file, loading, oracle, plugin
+from fixtures.catalogue import default_checkpoints
 from suites.meta import faults
 from suites.meta.faults import Fault
 
 SUITES = Path(__file__).parent.parent
 ON_REQUEST = ("behaviour", "benchmarks", "meta")
-# Collecting garbage twice a run costs more than the checks do.
+# Collecting garbage twice a run costs more than the checks do; nobody reads what they record.
 QUIET = (
     "-q",
     "--tb=no",
@@ -32,6 +35,10 @@ QUIET = (
     "no:unraisableexception",
     "-W",
     "ignore::pytest.PytestAssertRewriteWarning",
+    "-o",
+    "timeout=0",
+    "--record=reports/runs/planted",
+    "--observation=none",
 )
 
 
@@ -50,31 +57,23 @@ class Change(Protocol):
 
 
 class Outcomes:
-    """A pytest plugin: plants the fault before the first check, keeps each check's outcome."""
+    """A pytest plugin: keeps the outcome of each check."""
 
-    def __init__(self, fault: Change | None) -> None:
-        self.fault = fault
-        self.patch = pytest.MonkeyPatch()
+    def __init__(self) -> None:
         self.failed: set[str] = set()
         self.ran: set[str] = set()
 
-    def pytest_sessionstart(self) -> None:
-        """Plant it, with nothing loaded that was made before."""
-        forget()
-        if self.fault is not None:
-            self.fault.apply(self.patch)
-
-    def pytest_sessionfinish(self) -> None:
-        """Take it out again, with everything made under it."""
-        self.patch.undo()
-        forget()
-
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note which checks ran, and which failed in any phase."""
-        check = report.nodeid.split("::")[-1].split("[")[0]
+        check = check_of(report.nodeid)
         self.ran.add(check)
         if report.outcome == "failed":
             self.failed.add(check)
+
+
+def check_of(nodeid: str) -> str:
+    """The name of the check that a pytest item runs."""
+    return nodeid.split("::")[-1].split("[")[0]
 
 
 def forget() -> None:
@@ -112,20 +111,62 @@ def stated(file: Path) -> list[str]:
     ]
 
 
+@cache
+def collected() -> pytest.Session:
+    """Every check on every built-in checkpoint, collected once: each fault runs some of them."""
+    arguments = [str(file) for file in checks_by_file()] + list(QUIET)
+    arguments += [f"--checkpoint={c.name}" for c in default_checkpoints()[0]]
+    with contextlib.redirect_stdout(io.StringIO()):
+        config = _prepareconfig(arguments)
+        session = pytest.Session.from_config(config)
+        config._do_configure()
+        config.hook.pytest_sessionstart(session=session)
+        session.perform_collect()
+    return session
+
+
+@cache
+def items_by_checkpoint() -> dict[str, list[pytest.Item]]:
+    """The collected items, in order, by the name of the checkpoint they are about."""
+    found: dict[str, list[pytest.Item]] = defaultdict(list)
+    for item in collected().items:
+        found[dict(item.user_properties)["checkpoint"]].append(item)
+    return found
+
+
 def run_checks(
-    checkpoints: Iterable[str], checks: Iterable[str] = (), fault: Change | None = None
+    checkpoint: str,
+    checks: Collection[str] = (),
+    change: Change | None = None,
+    enough: int | None = None,
 ) -> Outcomes:
-    """Run the named checks (all, if none are named) on built-in checkpoints under a fault."""
-    outcomes, wanted = Outcomes(fault), set(checks)
-    arguments = [
-        str(file) for file, names in checks_by_file().items() if not wanted or wanted & set(names)
+    """Run the named checks (all, if none are named) on a built-in checkpoint under a change.
+
+    A check that has failed is not tried with further parameters; when `enough` have, none is tried.
+    """
+    outcomes, patch = Outcomes(), pytest.MonkeyPatch()
+    items = [
+        i for i in items_by_checkpoint()[checkpoint] if not checks or check_of(i.nodeid) in checks
     ]
-    arguments += [f"--checkpoint={name}" for name in checkpoints]
-    if wanted:
-        arguments += ["-k", " or ".join(sorted(wanted))]
-    arguments += [*QUIET, "--record", "reports/runs/planted"]
-    with contextlib.redirect_stdout(io.StringIO()) as output:
-        code = pytest.main(arguments, plugins=[outcomes])
-    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-        raise RuntimeError(f"pytest ended with {code!r}:\n{output.getvalue()[-2000:]}")
+    manager = collected().config.pluginmanager
+    forget()
+    try:
+        manager.register(outcomes)
+        if change is not None:
+            change.apply(patch)
+        with contextlib.redirect_stdout(io.StringIO()):
+            run_items(items, outcomes, enough)
+    finally:
+        manager.unregister(outcomes)
+        patch.undo()
+        forget()
     return outcomes
+
+
+def run_items(items: Iterable[pytest.Item], outcomes: Outcomes, enough: int | None) -> None:
+    """Run items one by one, each set up and torn down by itself."""
+    for item in items:
+        if enough is not None and len(outcomes.failed) >= enough:
+            return
+        if check_of(item.nodeid) not in outcomes.failed:
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)

@@ -490,7 +490,7 @@ FAULTS = [
             SDPA + "sdpa_attention_forward",
             ('else getattr(module, "is_causal", True)', "else True"),
         ),
-        (),
+        ("test_sdpa_without_padding_equals_reference",),
         "roberta-span",
     ),
     Fault(
@@ -500,7 +500,7 @@ FAULTS = [
             "masking_utils:find_packed_sequence_indices",
             ("(position_diff != 1)", "(position_diff == 1)"),
         ),
-        (),
+        ("test_beams_equal_textbook", "test_default_positions_count_from_zero"),
         "llama-chat",
     ),
     Fault(
@@ -510,14 +510,14 @@ FAULTS = [
             "masking_utils:_preprocess_mask_arguments",
             ("return True, attention_mask, None, None, None, None, None", "attention_mask = None"),
         ),
-        (),
+        ("test_prepared_mask_equals_mask",),
         "llama-chat",
     ),
     Fault(
         "vit-causal-in-sdpa",
         "ViT's patches see only the patches before them when the fused kernel is used.",
         edit(VIT + "ViTAttention.__init__", ("self.is_causal = False", "self.is_causal = True")),
-        (),
+        ("test_sdpa_outputs_equal_reference", "test_sdpa_equals_eager"),
         "vit-shapes",
     ),
 ]

@@ -21,7 +21,7 @@ FAULTS = [
                 "[self.values.roll(1, dims=-2) if self.values.numel() else self.values, value_states]",
             ),
         ),
-        (),
+        ("test_beams_equal_textbook", "test_drafted_tokens_change_nothing"),
         "gpt2-counting",
     ),
     Fault(
@@ -201,7 +201,7 @@ FAULTS = [
                 "(torch.arange(kv_length, device=self.device) + self.cumulative_length - 1).clamp(min=0)",
             ),
         ),
-        (),
+        ("test_static_cache_changes_nothing",),
         "llama-chat",
     ),
     Fault(
@@ -212,7 +212,7 @@ FAULTS = [
             ("self.keys.roll(-1, dims=-2)", "self.keys.clone()"),
             ("self.values.roll(-1, dims=-2)", "self.values.clone()"),
         ),
-        (),
+        ("test_static_cache_changes_nothing",),
         "mistral-sliding",
     ),
     Fault(
@@ -225,7 +225,7 @@ FAULTS = [
                 "self.keys[..., : -abs(tokens_to_remove), :].roll(1, dims=-2)",
             ),
         ),
-        (),
+        ("test_drafted_tokens_change_nothing",),
         "gpt2-counting",
     ),
     Fault(
@@ -239,7 +239,7 @@ FAULTS = [
                 "self.values.repeat(repeats, 1, 1, 1)",
             ),
         ),
-        (),
+        ("test_cache_rows_follow_the_caller",),
         "llama-chat",
     ),
 ]

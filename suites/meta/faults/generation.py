@@ -273,14 +273,14 @@ FAULTS = [
                 "stop_check(unfinished_sequences.min() * unfinished_sequences,",
             ),
         ),
-        (),
+        ("test_stops_at_the_end_token",),
         "gpt2-random",
     ),
     Fault(
         "samples-from-logits",
         "Sampling draws from the square roots of the probabilities.",
         edit(MIXIN + "_sample", ("torch.multinomial(probs,", "torch.multinomial(probs.sqrt(),")),
-        (),
+        ("test_sampling_follows_the_distribution",),
         "llama-dynamic",
     ),
     Fault(
@@ -293,7 +293,7 @@ FAULTS = [
                 'decoder_input_ids = None; model_kwargs.pop("decoder_input_ids")',
             ),
         ),
-        (),
+        ("test_decoder_prompt_is_continued",),
         "bart-reverse",
     ),
     Fault(
@@ -306,7 +306,7 @@ FAULTS = [
                 'encoder_kwargs["return_dict"] = True; encoder_kwargs.pop("attention_mask", None)',
             ),
         ),
-        (),
+        ("test_padded_batch_equals_singles",),
         "t5-reverse",
     ),
     Fault(
@@ -320,7 +320,7 @@ FAULTS = [
                 'kwargs_to_avoid_forwarding = ("attention_mask", "labels",',
             ),
         ),
-        (),
+        ("test_padded_batch_equals_singles",),
         "bart-reverse",
     ),
     Fault(
@@ -330,7 +330,7 @@ FAULTS = [
             MIXIN + "_prepare_attention_mask_for_generation",
             ("if pad_token_id is None:", "if True:"),
         ),
-        (),
+        ("test_mask_follows_from_padding",),
         "llama-chat",
     ),
     Fault(
@@ -340,7 +340,7 @@ FAULTS = [
             MIXIN + "prepare_inputs_for_generation",
             ("prompt_embeds.clone(", "prompt_embeds.flip(1).clone("),
         ),
-        (),
+        ("test_embeddings_generate_what_ids_generate",),
         "llama-chat",
     ),
     Fault(
@@ -350,7 +350,7 @@ FAULTS = [
             MIXIN + "_check_early_stop_heuristic",
             ('early_stopping == "never" and length_penalty > 0.0', "False"),
         ),
-        (),
+        ("test_beams_equal_textbook",),
         "bart-random",
     ),
     Fault(
@@ -363,7 +363,7 @@ FAULTS = [
                 "n_matches = candidate_new_tokens.new_tensor(candidate_new_tokens.shape[1])",
             ),
         ),
-        (),
+        ("test_drafted_tokens_change_nothing",),
         "gpt2-counting",
     ),
 ]

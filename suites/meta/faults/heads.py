@@ -382,7 +382,7 @@ FAULTS = [
         "loss-summed",
         "A loss is the sum over tokens, not the mean.",
         edit(LOSS + "fixed_cross_entropy", ('else "mean"', 'else "sum"')),
-        (),
+        ("test_loss_equals_reference", "test_gradients_equal_reference"),
         "vit-shapes",
     ),
     Fault(
@@ -392,7 +392,7 @@ FAULTS = [
             VIT + "ViTForImageClassification.forward",
             ("sequence_output[:, 0, :]", "sequence_output[:, 1, :]"),
         ),
-        (),
+        ("test_outputs_equal_reference",),
         "vit-shapes",
     ),
     Fault(
@@ -405,7 +405,7 @@ FAULTS = [
                 "collected_outputs[key].append(outputs.last_hidden_state * 1.001)",
             ),
         ),
-        (),
+        ("test_outputs_equal_reference", "test_base_model_equals_reference"),
         "gpt2-random",
     ),
 ]

@@ -191,7 +191,7 @@ FAULTS = [
             ),
             edit(VIT + "ViTAttention.__init__", ("config.attention_probs_dropout_prob", "0.0")),
         ),
-        (),
+        ("test_dropout_only_in_train_mode",),
         "vit-shapes",
     ),
     Fault(
@@ -204,7 +204,7 @@ FAULTS = [
                 "kwargs['attention_mask'] = None; return self._gradient_checkpointing_func(",
             ),
         ),
-        (),
+        ("test_checkpointing_changes_no_gradient",),
         "llama-chat",
     ),
 ]

@@ -457,7 +457,7 @@ FAULTS = [
         "rotary-positions-ignored",
         "LLaMA counts positions from zero whatever it is told.",
         edit(LLAMA + "LlamaModel.forward", ("if position_ids is None:", "if True:")),
-        (),
+        ("test_shifted_positions_equal_reference",),
         "llama-chat",
     ),
     Fault(
@@ -467,7 +467,7 @@ FAULTS = [
             ROPE + "_compute_dynamic_ntk_parameters",
             ("# Compute the inverse frequencies", "seq_len = config.max_position_embeddings"),
         ),
-        (),
+        ("test_long_input_equals_reference",),
         "llama-dynamic",
     ),
     Fault(
@@ -480,7 +480,7 @@ FAULTS = [
                 "torch.ones_like(attention_mask).long().cumsum(-1) - 1",
             ),
         ),
-        (),
+        ("test_left_padded_batch_equals_singles",),
         "gpt2-counting",
     ),
     Fault(
@@ -490,14 +490,14 @@ FAULTS = [
             GENERATE + "_update_model_kwargs_for_generation",
             ("+ position_ids[..., -1:]\n            + 1", "+ position_ids[..., -1:]"),
         ),
-        (),
+        ("test_beams_equal_textbook", "test_drafted_tokens_change_nothing"),
         "llama-bytes",
     ),
     Fault(
         "bert-positions-ignored",
         "BERT ignores the position ids it is given.",
         edit(BERT + "BertEmbeddings.forward", ("if position_ids is None:", "if True:")),
-        (),
+        ("test_given_positions_equal_reference",),
         "bert-masked",
     ),
     Fault(
@@ -510,7 +510,7 @@ FAULTS = [
                 "is_small = relative_position < max_exact - 1",
             ),
         ),
-        (),
+        ("test_outputs_equal_reference",),
         "t5-random",
     ),
     Fault(
@@ -520,14 +520,14 @@ FAULTS = [
             VIT + "forward",
             ("embeddings + self.position_embeddings", "embeddings + 0 * self.position_embeddings"),
         ),
-        (),
+        ("test_outputs_equal_reference",),
         "vit-shapes",
     ),
     Fault(
         "vit-class-token-last",
         "ViT puts its class token behind the patches.",
         edit(VIT + "forward", ("(cls_tokens, embeddings)", "(embeddings, cls_tokens)")),
-        (),
+        ("test_outputs_equal_reference",),
         "vit-random",
     ),
     Fault(
@@ -537,7 +537,7 @@ FAULTS = [
             "models.vit.modeling_vit:ViTPatchEmbeddings.forward",
             (".flatten(2)", ".transpose(2, 3).flatten(2)"),
         ),
-        (),
+        ("test_outputs_equal_reference",),
         "vit-random",
     ),
     Fault(
@@ -547,7 +547,7 @@ FAULTS = [
             "models.vit.modeling_vit:ViTPatchEmbeddings.forward",
             ("self.projection(pixel_values)", "self.projection(pixel_values.flip(1))"),
         ),
-        (),
+        ("test_outputs_equal_reference",),
         "vit-shapes",
     ),
     Fault(
@@ -557,7 +557,7 @@ FAULTS = [
             edit(VIT + "interpolate_pos_encoding", ('mode="bicubic"', 'mode="bilinear"')),
             edit(DEIT + "interpolate_pos_encoding", ('mode="bicubic"', 'mode="bilinear"')),
         ),
-        (),
+        ("test_interpolated_positions",),
         "vit-shapes",
     ),
 ]

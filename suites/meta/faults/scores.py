@@ -137,7 +137,7 @@ FAULTS = [
             PROCESS + "TopKLogitsWarper.__init__",
             ("max(top_k, min_tokens_to_keep)", "max(top_k, min_tokens_to_keep) + 1"),
         ),
-        (),
+        ("test_rows_are_repeated_in_place",),
         "mistral-random",
     ),
     Fault(
@@ -147,7 +147,7 @@ FAULTS = [
             PROCESS + "TypicalLogitsWarper.__call__",
             ("torch.abs((-normalized) - ent)", "-normalized"),
         ),
-        (),
+        ("test_sampled_scores_equal_textbook",),
         "gpt2-random",
     ),
     Fault(
@@ -157,14 +157,14 @@ FAULTS = [
             PROCESS + "EpsilonLogitsWarper.__call__",
             ("probabilities < self.epsilon", "probabilities < 0"),
         ),
-        (),
+        ("test_sampled_scores_equal_textbook",),
         "gpt2-random",
     ),
     Fault(
         "eta-cutoff-without-entropy",
         "eta_cutoff ignores the entropy.",
         edit(PROCESS + "EtaLogitsWarper.__call__", ("* torch.exp(-entropy)", "")),
-        (),
+        ("test_sampled_scores_equal_textbook",),
         "gpt2-random",
     ),
     Fault(
@@ -180,7 +180,7 @@ FAULTS = [
                 ("input_ids.shape[-1] < self.min_length", "False"),
             ),
         ),
-        (),
+        ("test_no_end_before_the_minimum",),
         "t5-reverse",
     ),
     Fault(
@@ -190,7 +190,7 @@ FAULTS = [
             PROCESS + "MinLengthLogitsProcessor.__call__",
             ("input_ids.shape[-1] < self.min_length", "input_ids.shape[-1] < self.min_length - 1"),
         ),
-        (),
+        ("test_no_end_before_the_minimum",),
         "llama-chat",
     ),
     Fault(
@@ -200,7 +200,7 @@ FAULTS = [
             PROCESS + "SequenceBiasLogitsProcessor.__call__",
             ("in self.multi_token_biases", "in []"),
         ),
-        (),
+        ("test_suppressed_and_biased_tokens",),
         "llama-chat",
     ),
     Fault(
@@ -213,7 +213,7 @@ FAULTS = [
                 "self._prefix_allowed_tokens_fn(0, sent)",
             ),
         ),
-        (),
+        ("test_prefix_function_knows_its_row",),
         "gpt2-counting",
     ),
     Fault(
@@ -223,7 +223,7 @@ FAULTS = [
             PROCESS + "SuppressTokensLogitsProcessor.__call__",
             ('suppress_token_mask, -float("inf"), scores', "suppress_token_mask, scores, scores"),
         ),
-        (),
+        ("test_suppressed_and_biased_tokens",),
         "gpt2-counting",
     ),
     Fault(
@@ -233,7 +233,7 @@ FAULTS = [
             PROCESS + "SuppressTokensAtBeginLogitsProcessor.__call__",
             ("== self.begin_index", "== self.begin_index + 1"),
         ),
-        (),
+        ("test_suppressed_and_biased_tokens",),
         "gpt2-counting",
     ),
     Fault(
@@ -242,7 +242,7 @@ FAULTS = [
         edit(
             PROCESS + "EncoderRepetitionPenaltyLogitsProcessor.__init__", ("1 / penalty", "penalty")
         ),
-        (),
+        ("test_processed_greedy_is_the_argmax",),
         "t5-reverse",
     ),
     Fault(
@@ -252,14 +252,14 @@ FAULTS = [
             PROCESS + "ExponentialDecayLengthPenalty.__call__",
             ("cur_len > self.regulation_start", "False"),
         ),
-        (),
+        ("test_sampled_scores_equal_textbook",),
         "gpt2-counting",
     ),
     Fault(
         "scores-not-renormalised",
         "renormalize_logits does not normalise.",
         edit(PROCESS + "LogitNormalization.__call__", ("scores.log_softmax(dim=-1)", "scores")),
-        (),
+        ("test_sampled_scores_equal_textbook",),
         "gpt2-random",
     ),
 ]

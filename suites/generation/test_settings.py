@@ -1,0 +1,148 @@
+"""Where generation settings come from, and those that need a second prompt, a tokenizer or a screen."""
+
+from __future__ import annotations
+
+import copy
+from threading import Thread
+
+import pytest
+
+from fixtures.applicability import (
+    applies_to,
+    decoder,
+    generates,
+    has_fact,
+    light,
+    text_model,
+    tokenizer,
+)
+from fixtures.generating import (
+    generate,
+    logits_tolerance,
+    next_logits,
+    prompts,
+    rules,
+    start_of,
+)
+from fixtures.lazy import torch, transformers
+
+
+def answer(model, prompt, **options):
+    """The ids that generate returns for one prompt."""
+    ids = torch.tensor([prompt]).to(model.device)
+    with torch.no_grad():
+        return model.generate(ids, attention_mask=torch.ones_like(ids), **options)
+
+
+def configured(checkpoint, **settings):
+    """A complete generation configuration without an end."""
+    return transformers.GenerationConfig(**rules(checkpoint, eos_token_id=None, **settings))
+
+
+@applies_to(generates, text_model, light)
+def test_arguments_win_over_settings(checkpoint, model, expect):
+    """An argument of generate wins over the configuration given, that over the model's; neither changes."""
+    prompt = prompts(checkpoint, 1)[0]
+    start = len(start_of(checkpoint, prompt))
+    own, model.generation_config = model.generation_config, configured(checkpoint, max_new_tokens=5)
+    given = configured(checkpoint, max_new_tokens=3)
+    before = copy.deepcopy(model.generation_config), copy.deepcopy(given)
+    try:
+        ways = ({}, 5), ({"generation_config": given}, 3)
+        ways += (({"generation_config": given, "max_new_tokens": 2}, 2),)
+        for options, wanted in ways:
+            value = answer(model, prompt, **options).shape[1] - start
+            call = f"new tokens of model.generate(ids, {', '.join(options)})"
+            expect.equal(value, wanted, call, prompt=prompt)
+        after = model.generation_config, given
+        for one, other in zip(after, before, strict=True):
+            expect.equal(one.to_dict(), other.to_dict(), "the configurations after generate")
+    finally:
+        model.generation_config = own
+
+
+@applies_to(generates, text_model, light)
+def test_twenty_tokens_unless_told(checkpoint, model, expect):
+    """Told nothing about length, generate stops 20 tokens into what it returns, or 20 behind the prompt."""
+    prompt = prompts(checkpoint, 1)[0]
+    settings = {
+        n: v for n, v in rules(checkpoint, eos_token_id=None).items() if n != "max_new_tokens"
+    }
+    own, model.generation_config = (
+        model.generation_config,
+        transformers.GenerationConfig(**settings),
+    )
+    try:
+        value = answer(model, prompt).shape[1]
+    finally:
+        model.generation_config = own
+    wanted = {20, 20 + len(start_of(checkpoint, prompt))}
+    expect.true(value in wanted, value, f"one of {wanted}", "model.generate(ids).shape[1]")
+
+
+@applies_to(decoder, generates, light)
+@pytest.mark.parametrize("cache", [True, False])
+def test_guidance_moves_away_from_another_prompt(checkpoint, model, dtype, expect, cache):
+    """guidance_scale=s: log p without the prompt, and s times what the prompt adds (Sanchez et al. 2023, eq. 7)."""
+    prompt, other = prompts(checkpoint, 2)
+    logits, scale = next_logits(model, checkpoint, prompt), 1.5
+    allowed = 4 * scale * logits_tolerance(checkpoint, dtype)
+    for context in ([prompt[-1]], other):
+        options = {"guidance_scale": scale, "use_cache": cache}
+        if context is other:
+            options["negative_prompt_ids"] = torch.tensor([other])
+        out = generate(model, checkpoint, [prompt], eos_token_id=None, **options)
+        new = out.sequences[0, len(prompt) :].tolist()
+        for step, scores in enumerate(out.scores):
+            with_prompt, without = (
+                logits([*start, *new[:step]]).log_softmax(-1) for start in (prompt, context)
+            )
+            wanted = without + scale * (with_prompt - without)
+            call = f"model.generate(ids, guidance_scale={scale}, ...).scores[{step}]"
+            expect.close(scores[0].float(), wanted, allowed, call, prompt=prompt, context=context)
+
+
+def new_text(checkpoint, reader, model, prompt, **options):
+    """The new ids of a greedy answer to a text, and that text's ids."""
+    inputs = reader(prompt, return_tensors="pt").to(model.device)
+    inputs.pop("token_type_ids", None)
+    with torch.no_grad():
+        ids = model.generate(**inputs, do_sample=False, num_beams=1, max_new_tokens=12, **options)[
+            0
+        ]
+    start = inputs["input_ids"].shape[1] if checkpoint.kind == "decoder" else 1
+    return ids[start:].tolist(), inputs
+
+
+@applies_to(decoder, generates, tokenizer, has_fact("greedy"), light)
+def test_stop_strings_stop(checkpoint, tokenizer, model, expect):
+    """stop_strings ends generation with the token that completes one of them."""
+    prompt = checkpoint.facts_of("greedy")[0].input
+    free, _ = new_text(checkpoint, tokenizer, model, prompt)
+    texts = [tokenizer.decode(free[: i + 1], skip_special_tokens=True) for i in range(len(free))]
+    stop = texts[-1].split()[1][:3]
+    wanted = next(i for i, text in enumerate(texts) if stop in text) + 1
+    options = {"stop_strings": [stop], "tokenizer": tokenizer}
+    value, _ = new_text(checkpoint, tokenizer, model, prompt, **options)
+    call = f"new ids of model.generate(**inputs, stop_strings={[stop]}, tokenizer=tokenizer)"
+    expect.equal(value, free[:wanted], call, text=prompt)
+
+
+@applies_to(decoder, generates, tokenizer, has_fact("greedy"), light)
+def test_streamers_write_the_text(checkpoint, tokenizer, model, expect, capsys):
+    """TextStreamer prints, and TextIteratorStreamer yields, the text of the new tokens."""
+    prompt = checkpoint.facts_of("greedy")[0].input
+    free, inputs = new_text(checkpoint, tokenizer, model, prompt)
+    wanted = tokenizer.decode(free, skip_special_tokens=True)
+    options = {"skip_prompt": True, "skip_special_tokens": True}
+    capsys.readouterr()
+    printing = transformers.TextStreamer(tokenizer, **options)
+    new_text(checkpoint, tokenizer, model, prompt, streamer=printing)
+    expect.equal(capsys.readouterr().out, wanted + "\n", "what a TextStreamer prints", text=prompt)
+    yielding = transformers.TextIteratorStreamer(tokenizer, timeout=60, **options)
+    run = {"checkpoint": checkpoint, "reader": tokenizer, "model": model, "prompt": prompt}
+    worker = Thread(target=new_text, kwargs=run | {"streamer": yielding})
+    worker.start()
+    value = "".join(yielding)
+    worker.join()
+    expect.equal(value, wanted, "''.join(TextIteratorStreamer)", text=prompt)

@@ -1,0 +1,76 @@
+"""The layers of an encoder or an encoder-decoder used as a decoder: causal, cached, attending across."""
+
+from __future__ import annotations
+
+from fixtures.applicability import Predicate, applies_to, model_type
+from fixtures.ids import batch, ordinary_ids
+from fixtures.lazy import torch, transformers
+from fixtures.oracle import run
+from fixtures.tolerance import allowed
+from fixtures.weights import filled
+
+small = Predicate("under 10 MB of weights", lambda c: c.weight_bytes < 10_000_000)
+AS_DECODER = {"is_decoder": True, "add_cross_attention": True}
+MEMORY = 7  # positions of what is attended across
+
+
+def decoding(checkpoint):
+    """A causal language model of the checkpoint's configuration, in float64, its weights drawn at random."""
+    config = {n: v for n, v in checkpoint.config.items() if n != "architectures"}
+    made = transformers.AutoConfig.for_model(**config | AS_DECODER)
+    made._attn_implementation = "eager"
+    return filled(transformers.AutoModelForCausalLM.from_config(made), seed=7).eval()
+
+
+def given(checkpoint):
+    """Ids without padding, and what they attend to, the second row's last two positions masked."""
+    ids = batch(checkpoint, [10, 10], seed=67)["input_ids"]
+    draw = torch.Generator().manual_seed(68)
+    width = checkpoint.config.get("hidden_size") or checkpoint.config["d_model"]
+    memory = torch.randn(2, MEMORY, width, generator=draw)
+    mask = torch.ones(2, MEMORY, dtype=torch.long)
+    mask[1, -2:] = 0
+    return {"input_ids": ids, "encoder_hidden_states": memory, "encoder_attention_mask": mask}
+
+
+def logits_of(model, inputs, **options):
+    """(outputs, logits) of one pass."""
+    outputs = run(model, inputs, output_attentions=False, output_hidden_states=False, **options)
+    return outputs, outputs.logits
+
+
+DECODES = ("bert", "roberta", "bart", "mbart")
+
+
+@applies_to(model_type(*DECODES), small)
+def test_encoder_layers_decode(checkpoint, expect):
+    """As a decoder, a family's layers hide the future, heed what they attend to, and go on from a cache."""
+    model, inputs = decoding(checkpoint), given(checkpoint)
+    _, rounded = logits_of(model, inputs)
+    model = model.double()
+    _, whole = logits_of(model, inputs)
+    limit = allowed(whole, rounded)
+    call = "AutoModelForCausalLM.from_config(config)(**inputs).logits"
+    expect.close(rounded.double(), whole, limit, call, inputs=inputs)
+
+    later = dict(inputs, input_ids=inputs["input_ids"].clone())
+    later["input_ids"][:, -1] = ordinary_ids(checkpoint)[0]
+    _, changed = logits_of(model, later)
+    expect.close(changed[:, :-1], whole[:, :-1], limit, f"{call}[:, :-1], last id changed")
+
+    hidden = dict(inputs, encoder_hidden_states=inputs["encoder_hidden_states"].clone())
+    hidden["encoder_hidden_states"][1, -2:] = 3.0
+    _, changed = logits_of(model, hidden)
+    expect.close(changed, whole, limit, f"{call}, masked encoder_hidden_states changed")
+    hidden["encoder_hidden_states"][0, -1] = 3.0
+    _, changed = logits_of(model, hidden)
+    moved = float((changed[0] - whole[0]).abs().amax(-1).min())
+    expect.true(moved > limit, moved, f"more than {limit:.3g} at every position", call)
+
+    past = None
+    for start, stop in ((0, 6), (6, 7), (7, 10)):
+        step = dict(inputs, input_ids=inputs["input_ids"][:, start:stop])
+        outputs, logits = logits_of(model, step, past_key_values=past, use_cache=True)
+        past = outputs.past_key_values
+        call = f"model(ids {start}:{stop} with the cache of the others).logits"
+        expect.close(logits, whole[:, start:stop], limit, call, inputs=inputs)

@@ -1,0 +1,88 @@
+"""What else the library makes of a family: every task head beside the one a checkpoint came with."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from fixtures.agreement import agree_with_reference
+from fixtures.applicability import Predicate, applies_to, model_type, referenced
+from fixtures.expect import Expect
+from fixtures.ids import batch, labels, pad_id
+from fixtures.lazy import torch, transformers
+from fixtures.loading import fresh_model
+from fixtures.oracle import judged, run
+from fixtures.weights import filled
+
+CLASSIFYING = ("SequenceClassification", "TokenClassification", "QuestionAnswering")
+OFFERED = {
+    "bert": (*CLASSIFYING, "MaskedLM"),
+    "roberta": (*CLASSIFYING, "MaskedLM"),
+    "distilbert": (*CLASSIFYING, "MaskedLM"),
+    "gpt2": CLASSIFYING,
+    "llama": CLASSIFYING,
+    "mistral": CLASSIFYING,
+    "t5": CLASSIFYING,
+    "bart": ("SequenceClassification", "QuestionAnswering"),
+    "mbart": ("SequenceClassification", "QuestionAnswering"),
+}
+# The weights are drawn anew, four times and more: not those of a model that fills seconds.
+small = Predicate("under 10 MB of weights", lambda c: c.weight_bytes < 10_000_000)
+# What a task decides by itself, and what would keep the loss of three labels from being asked for.
+OF_THE_TASK = ("architectures", "id2label", "label2id", "num_labels", "problem_type")
+
+
+def with_head(checkpoint, head, directory):
+    """A checkpoint of the same configuration and another head, its weights drawn at random."""
+    config = {n: v for n, v in checkpoint.config.items() if n not in OF_THE_TASK}
+    config["pad_token_id"] = pad_id(checkpoint)  # where rows of a batch end
+    if head not in ("QuestionAnswering", "MaskedLM"):
+        config["id2label"] = {str(i): f"L{i}" for i in range(3)}
+        config["label2id"] = {f"L{i}": i for i in range(3)}
+    loader = getattr(transformers, f"AutoModelFor{head}")
+    made = transformers.AutoConfig.for_model(**config)
+    model = filled(loader.from_config(made), seed=len(head))
+    model.save_pretrained(directory)
+    config["architectures"] = [type(model).__name__]
+    (directory / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    return replace(checkpoint, path=directory, facts=())
+
+
+def other_heads(checkpoint):
+    """The heads of the checkpoint's family that it did not come with."""
+    return [head for head in OFFERED[checkpoint.model_type] if head != checkpoint.head]
+
+
+@applies_to(referenced, small, model_type(*OFFERED))
+def test_other_heads_equal_reference(checkpoint, dtype, tmp_path):
+    """Each head that the family has, on a configuration like the checkpoint's, gives the reference's outputs and loss."""
+    for head in other_heads(checkpoint):
+        other = with_head(checkpoint, head, tmp_path / head)
+        model, inputs, expect = fresh_model(other, dtype=dtype), batch(other), Expect(other)
+        inputs |= labels(other, inputs)
+        outputs = run(model, inputs)
+        agree_with_reference(expect, outputs, inputs, dtype, f"{type(model).__name__}(**inputs)")
+
+
+MULTIPLE_CHOICE = ("bert", "distilbert")
+
+
+@applies_to(referenced, small, model_type(*MULTIPLE_CHOICE))
+def test_choices_are_scored_each_alone(checkpoint, dtype, tmp_path):
+    """A multiple-choice model scores each choice as a classifier of one label with the same weights does."""
+    directory = tmp_path / "choice"
+    other = with_head(checkpoint, "MultipleChoice", directory)
+    model = fresh_model(other, dtype=dtype, auto_class="AutoModelForMultipleChoice")
+    rows = batch(other, [12, 9, 12, 7])
+    choices = {name: value.reshape(2, 2, -1) for name, value in rows.items()}
+    right = torch.tensor([1, 0])
+    outputs = run(model, {**choices, "labels": right})
+    config = {**other.config, "architectures": ["BertForSequenceClassification"]}
+    (directory / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    alike, expect = replace(other, path=directory), Expect(other)
+    exact, allowed = judged(alike, rows, dtype)
+    scores = exact["logits"].reshape(2, 2)
+    call = "AutoModelForMultipleChoice.from_pretrained(path)(**inputs)"
+    expect.close(outputs.logits, scores, allowed["logits"], f"{call}.logits", inputs=choices)
+    loss = torch.nn.functional.cross_entropy(scores, right)
+    expect.close(outputs.loss, loss, 2 * allowed["logits"], f"{call}.loss", inputs=choices)

@@ -1,0 +1,164 @@
+"""What a model says about itself: its parts, its size, its configuration's names, its switches."""
+
+from __future__ import annotations
+
+import random
+
+from fixtures.agreement import agree_with_itself
+from fixtures.applicability import (
+    any_head,
+    any_model,
+    applies_to,
+    convention,
+    light,
+    model_type,
+    seq2seq,
+    token_stack,
+)
+from fixtures.ids import batch, ordinary_ids
+from fixtures.lazy import torch, transformers
+from fixtures.loading import SAFE, fresh_model, load_model, with_attention
+from fixtures.oracle import own_tolerance, run
+
+# Where a family's file has names of its own for what every family has.
+OWN_NAMES = {
+    "gpt2": ("n_embd", "n_layer", "n_head"),
+    "distilbert": ("dim", "n_layers", "n_heads"),
+    "t5": ("d_model", "num_layers", "num_heads"),
+    "bart": ("d_model", "encoder_layers", "encoder_attention_heads"),
+    "mbart": ("d_model", "encoder_layers", "encoder_attention_heads"),
+}
+COMMON_NAMES = ("hidden_size", "num_hidden_layers", "num_attention_heads")
+
+
+@applies_to(any_model, model_type(*OWN_NAMES))
+def test_configuration_has_common_names(checkpoint, model, expect):
+    """Width, layers and heads are found under the names that all families share."""
+    for common, own in zip(COMMON_NAMES, OWN_NAMES[checkpoint.model_type], strict=True):
+        if own in checkpoint.config:
+            value = getattr(model.config, common)
+            expect.equal(value, checkpoint.config[own], f"model.config.{common}")
+
+
+@applies_to(any_model)
+def test_parameters_are_counted(checkpoint, model, expect):
+    """num_parameters is the number of numbers in the parameters, embeddings left out when asked."""
+    sizes = {id(p): p.numel() for p in model.parameters()}
+    expect.equal(model.num_parameters(), sum(sizes.values()), "model.num_parameters()")
+    tables = [m for m in model.modules() if isinstance(m, torch.nn.Embedding)]
+    rest = sum(sizes.values()) - sum({id(m.weight): m.weight.numel() for m in tables}.values())
+    call = "model.num_parameters(exclude_embeddings=True)"
+    expect.equal(model.num_parameters(exclude_embeddings=True), rest, call)
+    call = "model.requires_grad_(False).num_parameters(only_trainable=True)"
+    expect.equal(model.num_parameters(only_trainable=True), 0, call)
+
+
+@applies_to(any_head)
+def test_base_model_is_under_the_head(checkpoint, model, dtype, expect):
+    """base_model is the model without its head: it gives the head's last hidden states."""
+    inputs = batch(checkpoint, seed=61)
+    outputs, states = run(model.base_model, inputs), run(model, inputs)
+    names = [n for n in states if "hidden_states" in n or "attentions" in n]
+    agree_with_itself(
+        expect,
+        {n: outputs[n] for n in names},
+        {n: states[n] for n in names},
+        inputs,
+        "model.base_model(**inputs)",
+        dtype,
+    )
+
+
+@applies_to(seq2seq)
+def test_encoder_can_be_taken_out(checkpoint, model, dtype, expect):
+    """get_encoder gives the encoder: alone it computes the encoder's states."""
+    inputs = batch(checkpoint, seed=62)
+    encoded = {n: inputs[n].to(model.device) for n in ("input_ids", "attention_mask")}
+    with torch.no_grad():
+        states = model.get_encoder()(**encoded)[0]
+    agree_with_itself(
+        expect,
+        {"encoder_last_hidden_state": states},
+        run(model, inputs),
+        inputs,
+        "model.get_encoder()(**inputs)",
+        dtype,
+    )
+
+
+@applies_to(token_stack, light)
+def test_embeddings_can_be_replaced(checkpoint, dtype, expect):
+    """With the rows of the input embedding in another order, ids in that order give the same states."""
+    model, inputs = fresh_model(checkpoint, dtype=dtype), batch(checkpoint, seed=63)
+    before = run(model, inputs)
+    ordinary = ordinary_ids(checkpoint)
+    other = random.Random(1).sample(ordinary, len(ordinary))
+    names = torch.arange(checkpoint.config["vocab_size"])
+    names[ordinary] = torch.tensor(other)
+    table = model.get_input_embeddings()
+    renamed = torch.nn.Embedding(*table.weight.shape, padding_idx=table.padding_idx)
+    renamed.weight.data = table.weight.data.clone()
+    renamed.weight.data[names] = table.weight.data[: len(names)]
+    # a subclass may do more than look up: BART's scales
+    table.weight = torch.nn.Parameter(renamed.weight.data, requires_grad=False)
+    model.set_input_embeddings(table)
+    given = {n: names[v] if n.endswith("input_ids") else v for n, v in inputs.items()}
+    after = run(model, given)
+    kept = [n for n in before if "hidden_states" in n or "attentions" in n]
+    call = "model.set_input_embeddings(rows in another order); model(**inputs)"
+    agree_with_itself(
+        expect, {n: after[n] for n in kept}, {n: before[n] for n in kept}, inputs, call, dtype
+    )
+
+
+@applies_to(any_model, light)
+def test_attention_can_be_switched(checkpoint, dtype, expect):
+    """A model switched to the fused attention kernel gives what one loaded with it gives."""
+    model, inputs = fresh_model(checkpoint, dtype=dtype), batch(checkpoint, seed=64)
+    fused = load_model(checkpoint, "sdpa", dtype, "cpu")
+    wanted = run(fused, inputs, output_attentions=False)
+    call = "model.set_attn_implementation('sdpa'); model(**inputs)"
+    switched = with_attention(model, checkpoint, "sdpa", dtype)
+    outputs = run(switched, inputs, output_attentions=False)
+    agree_with_itself(expect, outputs, wanted, inputs, call, dtype)
+    value = switched.config._attn_implementation
+    expect.equal(value, "sdpa", "model.config._attn_implementation")
+
+
+@applies_to(any_model, light)
+def test_returned_outputs_can_be_configured(checkpoint, dtype, expect):
+    """output_hidden_states and output_attentions given at loading hold for each call that does not say otherwise."""
+    model = fresh_model(checkpoint, dtype=dtype, output_hidden_states=True, output_attentions=True)
+    inputs = batch(checkpoint, [6], seed=65)
+    wanted = run(load_model(checkpoint, "eager", dtype, "cpu"), inputs)
+    with torch.no_grad():
+        asked, silenced = model(**inputs), model(**inputs, output_hidden_states=False)
+    call = "from_pretrained(..., output_hidden_states=True, output_attentions=True)(**inputs)"
+    expect.equal(sorted(asked.keys()), sorted(wanted.keys()), f"{call}.keys()")
+    hidden = [n for n in silenced.keys() if "hidden_states" in n]  # noqa: SIM118 - a model's output
+    expect.equal(hidden, [], "the same with output_hidden_states=False in the call")
+
+
+@convention
+@applies_to(any_model, light)
+def test_weights_are_loaded_trainable(checkpoint, expect):
+    """Every weight that from_pretrained loads can be trained."""
+    loader = getattr(transformers, checkpoint.auto_class)
+    model = loader.from_pretrained(checkpoint.path, **SAFE)
+    frozen = [name for name, p in model.named_parameters() if not p.requires_grad]
+    expect.equal(frozen, [], "[n for n, p in model.named_parameters() if not p.requires_grad]")
+
+
+@applies_to(any_model, light)
+def test_dtype_can_be_changed(checkpoint, dtype, expect):
+    """A loaded model turned to float64 says so, and computes what it did before."""
+    inputs = batch(checkpoint, [9, 6], seed=66)
+    wanted = run(load_model(checkpoint, "eager", dtype, "cpu"), inputs)
+    model = fresh_model(checkpoint, dtype=dtype).double()
+    expect.equal(model.dtype, torch.float64, "model.double().dtype")
+    outputs = run(model, inputs)
+    allowed = own_tolerance(checkpoint, inputs, dtype)
+    name = next(n for n in ("logits", "start_logits", "last_hidden_state") if n in outputs)
+    value, other = outputs[name], wanted[name].double()
+    real = inputs["attention_mask"].bool() if value.shape[:2] == (2, 9) else ...
+    expect.close(value[real], other[real], allowed[name], f"model.double()(**inputs).{name}")

@@ -1,0 +1,95 @@
+"""Models that come from a configuration, or whose head does: what is drawn, and what one may change."""
+
+from __future__ import annotations
+
+import math
+
+from fixtures.applicability import Predicate, any_model, applies_to, head, light, model_type
+from fixtures.ids import batch
+from fixtures.lazy import torch, transformers
+from fixtures.loading import SAFE, fresh_model, load_model
+from fixtures.oracle import run
+
+SPREAD = 0.05  # no family's default
+SIGMAS = 6  # of a few hundred weights, none strays further by chance
+SPREAD_NAMES = ("initializer_range", "init_std")
+DRAWN = ("bert", "roberta", "distilbert", "gpt2", "llama", "mistral", "bart", "mbart", "vit")
+small = Predicate("under 10 MB of weights", lambda c: c.weight_bytes < 10_000_000)
+
+
+def spread_of(config, name):
+    """The standard deviation of a new weight; GPT-2's last ones in a block are narrower (Radford et al. 2019, 2.3)."""
+    if config.model_type == "gpt2" and name.endswith("c_proj.weight"):
+        return SPREAD / math.sqrt(2 * config.n_layer)
+    return SPREAD
+
+
+@applies_to(any_model, model_type(*DRAWN), small)
+def test_new_weights_are_drawn_as_configured(checkpoint, expect):
+    """New matrices are drawn around zero with the configuration's spread, new biases are zero, new norms one."""
+    settings = checkpoint.config | dict.fromkeys(SPREAD_NAMES, SPREAD)
+    config = transformers.AutoConfig.for_model(**settings)
+    torch.manual_seed(3)
+    model = getattr(transformers, checkpoint.auto_class).from_config(config)
+    call = f"{type(model).__name__}(config).get_parameter"
+    for name, value in model.named_parameters():
+        if value.dim() == 1:
+            wanted = torch.ones_like(value) if name.endswith("weight") else torch.zeros_like(value)
+            expect.equal(value, wanted, f"{call}({name!r})")
+        elif "mask_token" not in name and not config.to_dict().get("sinusoidal_pos_embds"):
+            wanted, count = spread_of(config, name), value.numel()
+            mean, spread = float(value.mean()), float(value.std())
+            near = abs(mean) <= SIGMAS * wanted / math.sqrt(count)
+            right = abs(spread / wanted - 1) <= SIGMAS / math.sqrt(2 * count)
+            text = f"mean 0, standard deviation {wanted:.4g}"
+            expect.true(near and right, (mean, spread), text, f"{call}({name!r})")
+
+
+LABELLING = ("SequenceClassification", "TokenClassification", "ImageClassification")
+
+
+@applies_to(any_model, head(*LABELLING), light)
+def test_another_number_of_labels(checkpoint, expect):
+    """num_labels given at loading makes a new head of that many labels, with names, on the stored layers."""
+    count = len(checkpoint.config["id2label"]) + 2
+    model = fresh_model(checkpoint, num_labels=count, ignore_mismatched_sizes=True)
+    inputs = batch(checkpoint, [8], seed=71)
+    outputs, stored = run(model, inputs), run(load_model(checkpoint, "eager"), inputs)
+    call = f"from_pretrained(path, num_labels={count}, ignore_mismatched_sizes=True)"
+    expect.equal(outputs.logits.shape[-1], count, f"{call}(**inputs).logits.shape[-1]")
+    names = {i: f"LABEL_{i}" for i in range(count)}
+    expect.equal(model.config.id2label, names, f"{call}.config.id2label")
+    expect.equal(model.config.label2id, {n: i for i, n in names.items()}, "….config.label2id")
+    last = [n for n in outputs if n.endswith("hidden_states")][0]
+    states = zip(outputs[last], stored[last], strict=True)
+    expect.true(all(torch.equal(a, b) for a, b in states), "other hidden states", "the same", call)
+
+
+@applies_to(any_model, head(*LABELLING), light)
+def test_labels_can_be_renamed(checkpoint, expect):
+    """id2label given at loading renames the labels and keeps the head."""
+    names = {i: f"name {i}" for i in range(len(checkpoint.config["id2label"]))}
+    numbers = {name: i for i, name in names.items()}
+    model = fresh_model(checkpoint, id2label=names, label2id=numbers)
+    call = "from_pretrained(path, id2label=names, label2id=numbers)"
+    expect.equal(model.config.id2label, names, f"{call}.config.id2label", names=names)
+    expect.equal(model.config.label2id, numbers, f"{call}.config.label2id", numbers=numbers)
+    inputs = batch(checkpoint, [8], seed=72)
+    value, wanted = run(model, inputs).logits, run(load_model(checkpoint, "eager"), inputs).logits
+    expect.equal(value, wanted, f"{call}(**inputs).logits")
+
+
+@applies_to(any_model, light)
+def test_configuration_can_be_given(checkpoint, expect):
+    """A configuration changed by the caller is the loaded model's, its other fields as in the file."""
+    config = transformers.AutoConfig.from_pretrained(checkpoint.path, **SAFE)
+    config.vocabulary_of = "the caller"
+    model = fresh_model(checkpoint, config=config)
+    call = "from_pretrained(path, config=config).config"
+    expect.equal(getattr(model.config, "vocabulary_of", None), "the caller", call)
+    inputs = batch(checkpoint, [8], seed=73)
+    value, wanted = run(model, inputs), run(load_model(checkpoint, "eager"), inputs)
+    name = next(n for n in ("logits", "start_logits", "last_hidden_state") if n in wanted)
+    expect.equal(
+        value[name], wanted[name], f"from_pretrained(path, config=config)(**inputs).{name}"
+    )
