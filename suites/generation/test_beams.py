@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.applicability import applies_to, generates, light, text_model
+from fixtures.applicability import (
+    applies_to,
+    generates,
+    generation_sample,
+    light,
+    text_model,
+    unless_shown,
+)
 from fixtures.generating import (
     NEW,
     generate,
@@ -34,7 +41,7 @@ def end_seen(model, checkpoint, prompt):
     return free[len(start_of(checkpoint, prompt)) + 2]
 
 
-@applies_to(generates, text_model, light)
+@applies_to(generates, text_model, generation_sample)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_beams_equal_textbook(checkpoint, model, dtype, expect, variant):
     """All returned beams and their scores equal a textbook beam search over the same logits."""
@@ -90,7 +97,7 @@ def test_beams_equal_textbook(checkpoint, model, dtype, expect, variant):
             )
 
 
-@applies_to(generates, text_model)
+@applies_to(generates, text_model, unless_shown)
 def test_beams_are_sorted_and_different(checkpoint, model, expect):
     """Returned beams are in descending order of score, and no two are the same."""
     prompt = prompts(checkpoint, 1)[0]
@@ -104,7 +111,7 @@ def test_beams_are_sorted_and_different(checkpoint, model, expect):
     expect.equal(len(set(rows)), 3, f"number of different rows of {call}", prompt=prompt)
 
 
-@applies_to(generates, text_model, light)
+@applies_to(generates, text_model, generation_sample)
 def test_beam_batch_equals_singles(checkpoint, model, dtype, expect):
     """Beam search over a batch gives each row the score it gets alone."""
     rows = [row[:5] for row in prompts(checkpoint, 2)]

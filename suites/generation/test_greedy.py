@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.applicability import applies_to, decoder, generates, light, seq2seq, text_model
+from fixtures.applicability import (
+    applies_to,
+    decoder,
+    generates,
+    generation_sample,
+    light,
+    seq2seq,
+    text_model,
+    unless_shown,
+)
 from fixtures.generating import (
     NEW,
     first_difference,
@@ -64,7 +73,7 @@ def test_greedy_is_the_argmax(checkpoint, model, dtype, expect, observe):
         same_as_textbook(checkpoint, model, dtype, expect, prompt)
 
 
-@applies_to(generates, text_model, light)
+@applies_to(generates, text_model, generation_sample)
 @pytest.mark.parametrize("setting", list(SETTINGS)[1:])
 def test_processed_greedy_is_the_argmax(checkpoint, model, dtype, expect, setting):
     """Each generation setting changes the scores as it is defined, and greedy takes the best of them."""
@@ -72,7 +81,7 @@ def test_processed_greedy_is_the_argmax(checkpoint, model, dtype, expect, settin
         same_as_textbook(checkpoint, model, dtype, expect, prompt, **SETTINGS[setting])
 
 
-@applies_to(generates, text_model, light)
+@applies_to(generates, text_model, generation_sample)
 def test_forbidden_and_forced_tokens(checkpoint, model, dtype, expect):
     """A forbidden token never comes, forced first and last tokens always do."""
     prompt = prompts(checkpoint, 1)[0]
@@ -83,7 +92,7 @@ def test_forbidden_and_forced_tokens(checkpoint, model, dtype, expect):
     same_as_textbook(checkpoint, model, dtype, expect, prompt, forced_eos_token_id=forced)
 
 
-@applies_to(generates, text_model, light)
+@applies_to(generates, text_model, generation_sample)
 def test_suppressed_and_biased_tokens(checkpoint, model, dtype, expect):
     """A suppressed token never comes, or not at first; a biased sequence comes more or less often."""
     prompt = prompts(checkpoint, 1)[0]
@@ -101,7 +110,7 @@ def test_suppressed_and_biased_tokens(checkpoint, model, dtype, expect):
         same_as_textbook(checkpoint, model, dtype, expect, prompt, eos_token_id=None, **settings)
 
 
-@applies_to(generates, text_model, light)
+@applies_to(generates, text_model, generation_sample)
 @pytest.mark.parametrize("setting", ["min_length", "min_new_tokens"])
 def test_no_end_before_the_minimum(checkpoint, model, dtype, expect, setting):
     """The end token cannot come before the least number of tokens, and can come right after."""
@@ -150,7 +159,7 @@ def test_scores_are_the_logits(checkpoint, model, dtype, expect):
         expect.close(scores[0].float(), wanted, allowed, f"{call}[{step}][0]", prompt=prompt)
 
 
-@applies_to(generates, text_model)
+@applies_to(generates, text_model, unless_shown)
 def test_stops_at_the_end_token(checkpoint, model, expect):
     """Generation ends with the first end-of-sequence token; a finished row is filled with padding."""
     rows = [row[:5] for row in prompts(checkpoint, 2)]
@@ -174,7 +183,7 @@ def test_stops_at_the_end_token(checkpoint, model, expect):
         )
 
 
-@applies_to(generates, text_model)
+@applies_to(generates, text_model, unless_shown)
 def test_generates_as_many_as_asked(checkpoint, model, expect):
     """Without an end token, max_new_tokens tokens are added, and max_length counts the prompt."""
     prompt = prompts(checkpoint, 1)[0]
@@ -197,7 +206,7 @@ def test_generates_as_many_as_asked(checkpoint, model, expect):
     )
 
 
-@applies_to(decoder, generates)
+@applies_to(decoder, generates, unless_shown)
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
 def test_left_padded_batch_equals_singles(checkpoint, device, dtype, expect, attention):
     """Prompts of different lengths, padded on the left, continue as each does alone."""

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from fixtures.applicability import applies_to, generates, light, text_model
+from fixtures.applicability import applies_to, generates, generation_sample, text_model
 from fixtures.generating import generate, logits_tolerance, next_logits, prompts, rules, start_of
 from fixtures.lazy import torch
 
@@ -26,7 +26,7 @@ ROWS = 2000
 ALARM = 1e-9  # chance of a false alarm of a distribution check
 
 
-@applies_to(generates, text_model, light)
+@applies_to(generates, text_model, generation_sample)
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_sampled_scores_equal_textbook(checkpoint, model, dtype, expect, setting):
     """At each step, the scores sampled from are the logits as the settings reshape them."""
@@ -66,7 +66,7 @@ def decided(value, wanted, logits, allowed):
     return strays
 
 
-@applies_to(generates, text_model, light)
+@applies_to(generates, text_model, generation_sample)
 def test_sampling_repeats_under_a_seed(checkpoint, model, expect):
     """The same seed draws the same tokens, another one others."""
     prompt = prompts(checkpoint, 1)[0]
@@ -94,7 +94,7 @@ def test_sampling_repeats_under_a_seed(checkpoint, model, expect):
     )
 
 
-@applies_to(generates, text_model, light)
+@applies_to(generates, text_model, generation_sample)
 def test_sampling_follows_the_distribution(checkpoint, model, expect):
     """Over many draws each token is as frequent as it is probable."""
     prompt = prompts(checkpoint, 1)[0]

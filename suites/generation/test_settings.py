@@ -132,7 +132,7 @@ def test_stop_strings_stop(checkpoint, tokenizer, model, expect):
 def test_streamers_write_the_text(checkpoint, tokenizer, model, expect, capsys):
     """TextStreamer prints, and TextIteratorStreamer yields, the text of the new tokens."""
     prompt = checkpoint.facts_of("greedy")[0].input
-    free, inputs = new_text(checkpoint, tokenizer, model, prompt)
+    free, _ = new_text(checkpoint, tokenizer, model, prompt)
     wanted = tokenizer.decode(free, skip_special_tokens=True)
     options = {"skip_prompt": True, "skip_special_tokens": True}
     capsys.readouterr()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.applicability import applies_to, decoder, head, model_type, seq2seq
+from fixtures.applicability import applies_to, decoder, head, model_type, seq2seq, unless_shown
 from fixtures.ids import batch
 from fixtures.lazy import torch, transformers
 from fixtures.loading import cache_layers, fresh_model, load_model
@@ -36,7 +36,7 @@ def test_cache_equals_whole(checkpoint, device, dtype, expect, attention):
         )
 
 
-@applies_to(decoder, head("CausalLM"))
+@applies_to(decoder, head("CausalLM"), unless_shown)
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
 def test_cache_counts_positions_itself(checkpoint, device, dtype, expect, attention):
     """A cached step told neither positions nor a mask goes on where the cache ends."""
@@ -58,7 +58,7 @@ def test_cache_counts_positions_itself(checkpoint, device, dtype, expect, attent
         )
 
 
-@applies_to(decoder, head("CausalLM"), model_type("llama", "mistral"))
+@applies_to(decoder, head("CausalLM"), model_type("llama", "mistral"), unless_shown)
 def test_cache_rows_follow_the_caller(checkpoint, model, dtype, expect):
     """A cache cut back, with rows repeated or chosen, goes on as one filled with what is left."""
     inputs = batch(checkpoint, [12, 12], seed=39)
@@ -88,7 +88,7 @@ def test_no_cache_unless_wanted(checkpoint, model, expect):
     )
 
 
-@applies_to(decoder, head("CausalLM"))
+@applies_to(decoder, head("CausalLM"), unless_shown)
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
 def test_cache_under_left_padding(checkpoint, device, dtype, expect, attention):
     """A cached step after a left-padded prefill equals the same position computed at once."""
@@ -133,7 +133,7 @@ def test_decoder_cache_equals_whole(checkpoint, device, dtype, expect, attention
         )
 
 
-@applies_to(decoder, head("CausalLM"))
+@applies_to(decoder, head("CausalLM"), unless_shown)
 def test_cache_does_not_leak_between_calls(checkpoint, dtype, expect):
     """A model that has decoded one sequence answers another as a fresh model does."""
     inputs, others = batch(checkpoint, [12], seed=34), batch(checkpoint, [30], seed=35)
@@ -149,7 +149,7 @@ def test_cache_does_not_leak_between_calls(checkpoint, dtype, expect):
     )
 
 
-@applies_to(decoder, head("CausalLM"))
+@applies_to(decoder, head("CausalLM"), unless_shown)
 def test_cached_keys_are_the_same(checkpoint, model, dtype, expect):
     """A cache grown token by token holds the keys and values of one made at once."""
     inputs = batch(checkpoint, [7], seed=36)

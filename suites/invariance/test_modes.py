@@ -40,6 +40,6 @@ def test_dropout_only_in_train_mode(checkpoint, model, dtype, expect):
 @pytest.mark.parametrize("half", ["bfloat16", "float16"])
 def test_half_precision_is_close(checkpoint, device, expect, half):
     """Weights loaded in half precision give the reference's outputs within that dtype's error."""
-    inputs = batch(checkpoint, seed=42)
+    inputs = batch(checkpoint, [6] if checkpoint.is_large else None, seed=42)
     outputs = run(load_model(checkpoint, "eager", half, device), inputs)
     agree_with_reference(expect, outputs, inputs, half, f"model.to(torch.{half})(**inputs)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fixtures.agreement import agree_with_itself, final_states
-from fixtures.applicability import any_model, applies_to, decoder, token_stack
+from fixtures.applicability import any_model, applies_to, decoder, token_stack, unless_shown
 from fixtures.ids import batch, ordinary_ids
 from fixtures.lazy import torch
 from fixtures.loading import load_model
@@ -48,7 +48,7 @@ def test_batch_order_changes_nothing(checkpoint, model, dtype, expect):
     )
 
 
-@applies_to(token_stack)
+@applies_to(token_stack, unless_shown)
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
 def test_masked_tokens_change_nothing(checkpoint, device, dtype, expect, attention):
     """Other ids behind a zero of the attention mask leave every real position as it was."""

@@ -73,7 +73,7 @@ class Outcomes:
 
 def check_of(nodeid: str) -> str:
     """The name of the check that a pytest item runs."""
-    return nodeid.split("::")[-1].split("[")[0]
+    return nodeid.rpartition("::")[2].partition("[")[0]
 
 
 def forget() -> None:
@@ -122,6 +122,7 @@ def collected() -> pytest.Session:
         config._do_configure()
         config.hook.pytest_sessionstart(session=session)
         session.perform_collect()
+    gguf_file.end()  # it would load without the fault
     return session
 
 

@@ -12,6 +12,7 @@ from fixtures.applicability import (
     referenced,
     seq2seq,
     token_stack,
+    unless_shown,
 )
 from fixtures.ids import batch, labels, ordinary_ids, pad_id, shifted
 from fixtures.lazy import torch
@@ -40,7 +41,7 @@ def test_decoder_embeddings_equal_ids(checkpoint, model, dtype, expect):
     agree_with_itself(expect, run(model, embedded), run(model, inputs), inputs, call, dtype)
 
 
-@applies_to(decoder)
+@applies_to(decoder, unless_shown)
 def test_default_positions_count_from_zero(checkpoint, model, dtype, expect):
     """Without position ids a decoder counts its tokens from zero, with or without a mask."""
     inputs = batch(checkpoint, [12, 12], seed=62)
@@ -168,7 +169,7 @@ def test_loss_is_divided_by_the_count_given(checkpoint, model, dtype, expect):
     )
 
 
-@applies_to(token_stack)
+@applies_to(token_stack, unless_shown)
 def test_mask_may_be_of_any_type(checkpoint, model, dtype, expect):
     """A mask of booleans or of floats masks like one of integers."""
     inputs = batch(

@@ -14,6 +14,7 @@ from fixtures.applicability import (
     light,
     referenced,
     text_model,
+    unless_shown,
 )
 from fixtures.ids import batch, labels, max_length, sequences
 from fixtures.lazy import torch
@@ -44,7 +45,7 @@ def test_left_padded_outputs_equal_reference(checkpoint, model, dtype, expect):
     )
 
 
-@applies_to(text_model, referenced)
+@applies_to(text_model, referenced, unless_shown)
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
 def test_mask_with_gaps_equals_reference(checkpoint, device, dtype, expect, attention):
     """Zeros in the middle of the mask hide just those tokens."""
@@ -67,7 +68,7 @@ def test_sdpa_outputs_equal_reference(checkpoint, model, device, dtype, expect):
     )
 
 
-@applies_to(text_model, referenced)
+@applies_to(text_model, referenced, unless_shown)
 def test_sdpa_without_padding_equals_reference(checkpoint, device, dtype, expect):
     """Where nothing is padded, the default attention kernel still sees what it may and no more."""
     inputs = batch(checkpoint, [17, 17], seed=13)
@@ -108,7 +109,7 @@ def test_single_sequence_equals_reference(checkpoint, model, dtype, expect):
     agree_with_reference(expect, run(model, inputs), inputs, dtype, "model(**inputs)")
 
 
-@applies_to(decoder, referenced)
+@applies_to(decoder, referenced, unless_shown)
 def test_shifted_positions_equal_reference(checkpoint, model, dtype, expect):
     """position_ids are honoured: positions 3, 5, 7, ... give what the reference says."""
     inputs = batch(checkpoint, [9, 9], seed=7)
