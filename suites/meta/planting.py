@@ -16,7 +16,7 @@ from typing import Protocol
 import pytest
 from _pytest.config import _prepareconfig
 
-from fixtures import gguf_file, loading, oracle, plugin
+from fixtures import gguf_file, loading, oracle
 from fixtures.catalogue import default_checkpoints
 from suites.meta import faults
 from suites.meta.faults import Fault
@@ -86,7 +86,7 @@ def forget() -> None:
         cached.cache_clear()
     loading.models.clear()
     gguf_file.answers.clear()
-    plugin.unloadable.clear()
+    loading.refusals.clear()
 
 
 @cache

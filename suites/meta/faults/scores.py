@@ -72,7 +72,7 @@ FAULTS = [
             ),
         ),
         ("test_sampled_scores_equal_textbook",),
-        "llama-spm-only",
+        "llama-chat",
     ),
     Fault(
         "top-p-inverted",
