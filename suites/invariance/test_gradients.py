@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fixtures.applicability import any_head, any_model, applies_to, light, referenced
-from fixtures.gradients import judged_gradients, library_gradients
+from fixtures.gradients import judged_gradients, library_gradients, rounding
 from fixtures.ids import batch, labels
 from fixtures.lazy import torch
 from fixtures.loading import fresh_model
@@ -54,8 +54,11 @@ def test_checkpointing_changes_no_gradient(checkpoint, device, dtype, expect):
         sorted(plain),
         "parameters with a gradient after model.gradient_checkpointing_enable()",
     )
+    noise = rounding(max(float(value.abs().max()) for value in plain.values()), dtype)
     for name, wanted in plain.items():
         limit = allowed(wanted.double(), wanted, dtype)
+        # nothing but rounding, as a key projection's bias: softmax cancels it
+        limit = noise if float(wanted.abs().max()) < noise else limit
         expect.close(
             frugal[name], wanted, limit, f"model.get_parameter({name!r}).grad", inputs=inputs
         )
