@@ -253,9 +253,12 @@ def observe_loaded(observe, label, load, code) -> None:
 
 
 def pipeline(tokenizer):
-    """The parts around a tokenizer's model as its library prints them; None for a Python one."""
+    """Which library a tokenizer runs in, and the parts around its model as that one prints them."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
-    return backend and {part: str(getattr(backend, part))[:400] for part in PIPELINE}
+    if backend is None:
+        return {"backend": "Python"}
+    parts = {part: str(getattr(backend, part))[:400] for part in PIPELINE}
+    return {"backend": "tokenizers", **parts}
 
 
 def as_ids(ids, tokenizer):
