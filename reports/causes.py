@@ -65,7 +65,12 @@ FAMILIES = (  # the first that can explain a finding does
         ("tokenization",),
         ("tokenization/*decoded*",),
     ),
-    Family("pipeline", PIPELINE, ("tokenization",)),
+    Family(
+        "pipeline",
+        PIPELINE,
+        ("tokenization", "numbers", "generation"),
+        ("tokenization/*", "forward/from text", "generation/text*"),
+    ),
     Family("tokenizer", ("*tokenizer*", "*backend*", "*is_fast*", "*special*"), ("tokenization",)),
 )
 LAST = {
@@ -106,7 +111,12 @@ def attribute(findings: Sequence[Finding], steady: Collection[str]) -> None:
 
 def release(findings: Sequence[Finding]) -> None:
     """Take the parent from findings whose every edit is also seen where nothing explains it."""
-    alone = {(f.section, edit) for f in findings if f.parent is None for edit in f.judgement.edits}
+    alone = {
+        (f.section, edit)
+        for f in findings
+        if f.parent is None and f.explanation is None
+        for edit in f.judgement.edits
+    }
     for finding in findings:
         edits = finding.judgement.edits
         if finding.parent and not any(
@@ -187,7 +197,9 @@ class Causes:
         """A changed load fact; another tokenizer class or backend explains a fingerprint."""
         if finding.section == "load":
             fact = family(finding.seen.observation)
-            return self.facts.get("tokenizer") if fact and fact.name == "fingerprint" else None
+            if fact is None or fact.name != "fingerprint":
+                return None
+            return self.facts.get("pipeline") or self.facts.get("tokenizer")
         able = [fact.name for fact in FAMILIES if fact.able(finding)]
         return next((self.facts[name] for name in able if name in self.facts), None)
 
