@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from reports.compare import Comparison
     from reports.verdict import Verdict
 
 FAILED = 2
+WIDTH = 110  # columns where nobody says how many there are
 
 
 def parser() -> argparse.ArgumentParser:
@@ -66,21 +69,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
 
 
-def run_show(options: argparse.Namespace) -> int:
-    """`show RECORD`."""
+def console() -> Console:
+    """The terminal; a file or a pipe gets lines that code fits into."""
     from rich.console import Console
 
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(highlight=False, width=WIDTH)
+
+
+def run_show(options: argparse.Namespace) -> int:
+    """`show RECORD`."""
     from reports.record import locate, read
     from reports.render_terminal import show_record
 
-    show_record(read(locate(options.record)), Console(highlight=False))
+    show_record(read(locate(options.record)), console())
     return 0
 
 
 def run_compare(options: argparse.Namespace, top: argparse.ArgumentParser) -> int:
     """`compare BASE NEW`."""
-    from rich.console import Console
-
     from reports import render_terminal
     from reports.compare import compare
     from reports.explanations import load
@@ -96,7 +103,7 @@ def run_compare(options: argparse.Namespace, top: argparse.ArgumentParser) -> in
     failing = {Verdict(name) for name in given["fail_on"] if name and name not in given["allow"]}
     comparison = compare(read(locate(options.base)), read(locate(options.new)), load())
     status = comparison.exit_code(failing)
-    render_terminal.show(comparison, Console(highlight=False))
+    render_terminal.show(comparison, console())
     write_files(comparison, options, failing)
     if status == FAILED:
         print(

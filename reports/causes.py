@@ -23,19 +23,54 @@ LATER = ("outputs", "numbers", "generation")
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Load facts, by globs of observations, and the sections whose changes they explain."""
+    """Load facts, by globs of observations, and the sections whose changes they explain.
+
+    only: globs of the observations they can explain there.
+    """
 
     name: str
     globs: tuple[str, ...]
     explains: tuple[str, ...]
+    only: tuple[str, ...] = ("*",)
+
+    def able(self, finding: Finding) -> bool:
+        """Whether such a fact can be the cause of a finding."""
+        return finding.section in self.explains and any(
+            fnmatchcase(finding.seen.observation, glob) for glob in self.only
+        )
 
 
+PIPELINE = tuple(
+    f"load/tokenizer/{part}"
+    for part in ("normalizer", "pre_tokenizer", "post_processor", "decoder")
+)
 FAMILIES = (  # the first that can explain a finding does
     Family("files", ("*digest*",), ("tokenization", *LATER)),
     Family("dtype", ("*dtype*",), LATER),
     Family("attention", ("*attention*", "*attn*"), ("numbers", "generation")),
     Family("generation", ("*generation*",), ()),
     Family("fingerprint", ("*fingerprint*",), ()),
+    Family(
+        "padding", ("load/tokenizer/padding_side",), ("tokenization",), ("tokenization/batch*",)
+    ),
+    Family(
+        "inputs",
+        ("load/tokenizer/model_input_names",),
+        ("tokenization",),
+        tuple(f"tokenization/{name}*" for name in ("batch", "keys", "pair", "words")),
+    ),
+    Family(
+        "clean-up",
+        ("load/tokenizer/clean_up_tokenization_spaces",),
+        ("tokenization",),
+        ("tokenization/*decoded*",),
+    ),
+    Family(
+        "pipeline",
+        PIPELINE,
+        ("tokenization", "numbers", "generation"),
+        ("tokenization/*", "forward/from text", "generation/text*"),
+    ),
     Family("tokenizer", ("*tokenizer*", "*backend*", "*is_fast*", "*special*"), ("tokenization",)),
 )
 LAST = {
@@ -76,7 +111,12 @@ def attribute(findings: Sequence[Finding], steady: Collection[str]) -> None:
 
 def release(findings: Sequence[Finding]) -> None:
     """Take the parent from findings whose every edit is also seen where nothing explains it."""
-    alone = {(f.section, edit) for f in findings if f.parent is None for edit in f.judgement.edits}
+    alone = {
+        (f.section, edit)
+        for f in findings
+        if f.parent is None and f.explanation is None
+        for edit in f.judgement.edits
+    }
     for finding in findings:
         edits = finding.judgement.edits
         if finding.parent and not any(
@@ -93,6 +133,7 @@ class Causes:
         self.ids: dict[str, Finding] = {}
         self.numbers: dict[str, Finding] = {}
         self.loading: dict[Verdict, Finding] = {}
+        self.ways: dict[str, Finding] = {}
         for finding in findings:
             self.add(finding)
         if steady:
@@ -104,6 +145,7 @@ class Causes:
         if verdict not in EFFECTS:
             return
         if finding.section == "load":
+            self.ways[seen.observation] = finding
             if verdict is not Verdict.CHANGED:
                 self.loading.setdefault(verdict, finding)
             elif (fact := family(seen.observation)) and not renamed(fact, finding):
@@ -119,18 +161,29 @@ class Causes:
         if finding.explanation:
             return None
         if verdict in (Verdict.VANISHED, Verdict.APPEARED):
-            return self.loading.get(
-                Verdict.BROKE if verdict is Verdict.VANISHED else Verdict.REPAIRED
-            )
+            outcome = Verdict.BROKE if verdict is Verdict.VANISHED else Verdict.REPAIRED
+            return self.of_way(finding) or self.loading.get(outcome)
         if verdict not in EFFECTS:
             return None
         causes: tuple[Finding | None, ...] = (
+            self.of_way(finding),
             self.of_token_ids(finding),
             self.of_fact(finding),
             self.of_numbers(finding),
             self.facts.get(LAST.get(finding.section, "")),
         )
         return next((cause for cause in causes if cause), None)
+
+    def of_way(self, finding: Finding) -> Finding | None:
+        """What one way of loading a tokenizer gives, for what was seen of that tokenizer."""
+        way = finding.seen.observation.replace("tokenization/", "load/tokenizer/", 1)
+        if finding.section != "tokenization":
+            return None
+        if rebuilt := self.ways.get(f"{way}/pipeline"):
+            return rebuilt
+        found = self.ways.get(way)
+        # another name for the class encodes alike
+        return None if found and found.explanation and not found.explanation.defect else found
 
     def of_token_ids(self, finding: Finding) -> Finding | None:
         """Other token ids for the same input; they do not explain each other."""
@@ -144,8 +197,10 @@ class Causes:
         """A changed load fact; another tokenizer class or backend explains a fingerprint."""
         if finding.section == "load":
             fact = family(finding.seen.observation)
-            return self.facts.get("tokenizer") if fact and fact.name == "fingerprint" else None
-        able = [fact.name for fact in FAMILIES if finding.section in fact.explains]
+            if fact is None or fact.name != "fingerprint":
+                return None
+            return self.facts.get("pipeline") or self.facts.get("tokenizer")
+        able = [fact.name for fact in FAMILIES if fact.able(finding)]
         return next((self.facts[name] for name in able if name in self.facts), None)
 
     def of_numbers(self, finding: Finding) -> Finding | None:

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from reports.causes import attribute, family
 from reports.distance import coarser
-from reports.explanations import Explanation
+from reports.explanations import Explanation, Subject
 from reports.finding import CHECKPOINTS, Entry, Finding, section_of
 from reports.grouping import entries
 from reports.record import Environment, Observation, Record
@@ -57,7 +57,7 @@ class Comparison:
 def compare(base: Record, new: Record, explanations: Sequence[Explanation] = ()) -> Comparison:
     """Raises nothing for what records hold."""
     conditions = conditions_of(base, new)
-    judge_pair = Judge(base, new, conditions, explanations)
+    judge_pair = Judge(base, new, conditions)
     counts: dict[str, Counter[Verdict]] = {}
     findings: list[Finding] = []
     broken = 0
@@ -66,10 +66,14 @@ def compare(base: Record, new: Record, explanations: Sequence[Explanation] = ())
         *(key for key in new.observations if key not in base.observations),
     ]:
         finding = judge_pair(base.observations.get(key), new.observations.get(key))
-        counts.setdefault(section_of(finding.seen), Counter())[finding.verdict] += 1
         broken += "nan_in_both" in finding.judgement.measures
-        if finding.verdict is not Verdict.SAME:
+        if finding.judgement is SAME:
+            counts.setdefault(finding.section, Counter())[Verdict.SAME] += 1
+        else:
             findings.append(finding)
+    explain(findings, base, new, explanations)
+    for finding in findings:
+        counts.setdefault(section_of(finding.seen), Counter())[finding.verdict] += 1
     attribute(findings, steady(base, findings))
     return Comparison(
         base, new, counts, findings, entries(findings), tuple(notes(base, new, broken))
@@ -89,57 +93,58 @@ def conditions_of(base: Record, new: Record) -> Conditions:
 
 
 class Judge:
-    """Judges pairs of two records; knows their checkpoints, tokenizer classes and explanations."""
+    """Judges pairs of two records; knows their checkpoints."""
 
-    def __init__(
-        self, base: Record, new: Record, conditions: Conditions, explanations: Sequence[Explanation]
-    ) -> None:
+    def __init__(self, base: Record, new: Record, conditions: Conditions) -> None:
         self.conditions = conditions
         self.names = [{key[0] for key in record.observations} for record in (base, new)]
-        versions = base.environment.versions, new.environment.versions
-        self.explanations = [
-            explanation for explanation in explanations if explanation.spans(*versions)
-        ]
         self.checkpoints = {**base.environment.checkpoints, **new.environment.checkpoints}
-        self.tokenizers: dict[str, set[str]] = {}
-        for record in (base, new):
-            for observation in record.observations.values():
-                self.learn(observation)
-
-    def learn(self, observation: Observation) -> None:
-        """Remember the tokenizer class a load fact names."""
-        if observation.group == "load" and "tokenizer" in observation.observation:
-            data = observation.value.get("data")
-            if isinstance(data, str) and data.isidentifier():
-                self.tokenizers.setdefault(observation.checkpoint, set()).add(data)
 
     def __call__(self, base: Observation | None, new: Observation | None) -> Finding:
         judgement = judge(base, new, self.conditions)
         seen = new or base
         assert seen is not None
-        if judgement is SAME:
-            return Finding(base, new, judgement, section_of(seen))
         finding = Finding(base, new, judgement, section_of(seen))
-        if all(seen.checkpoint in names for names in self.names):
-            finding.explanation = self.explanation(base, new, judgement, seen)
-            finding.checkpoint = self.checkpoints.get(seen.checkpoint, {})
+        if judgement is SAME:
             return finding
-        finding.section = CHECKPOINTS
-        finding.judgement = Judgement(judgement.verdict, (f"checkpoint {plain(seen.checkpoint)}",))
+        finding.checkpoint = self.checkpoints.get(seen.checkpoint, {})
+        if not all(seen.checkpoint in names for names in self.names):
+            finding.section = CHECKPOINTS
+            finding.judgement = Judgement(
+                judgement.verdict, (f"checkpoint {plain(seen.checkpoint)}",)
+            )
         return finding
 
-    def explanation(
-        self,
-        base: Observation | None,
-        new: Observation | None,
-        judgement: Judgement,
-        seen: Observation,
-    ) -> Explanation | None:
-        """The first explanation that matches."""
-        classes = self.tokenizers.get(seen.checkpoint, set())
-        return next(
-            (e for e in self.explanations if e.matches(base, new, judgement, classes)), None
-        )
+
+def explain(
+    findings: Sequence[Finding], base: Record, new: Record, explanations: Sequence[Explanation]
+) -> None:
+    """Give every finding the first explanation that matches."""
+    versions = base.environment.versions, new.environment.versions
+    able = [explanation for explanation in explanations if explanation.spans(*versions)]
+    tokenizers: dict[str, set[str]] = {}
+    for observation in [*base.observations.values(), *new.observations.values()]:
+        if observation.group == "load" and "tokenizer" in observation.observation:
+            data = observation.value.get("data")
+            if isinstance(data, str) and data.isidentifier():
+                tokenizers.setdefault(observation.checkpoint, set()).add(data)
+    facts: dict[str, set[str]] = {}
+    for finding in findings:
+        if finding.section == "load":
+            facts.setdefault(finding.seen.checkpoint, set()).add(finding.seen.observation)
+    for finding in findings:
+        name = finding.seen.checkpoint
+        model = str(finding.checkpoint.get("model_type") or "")
+        subject = Subject(model, tokenizers.get(name, ()), facts.get(name, ()))
+        if finding.section != CHECKPOINTS:
+            finding.explanation = next(
+                (
+                    e
+                    for e in able
+                    if e.matches(finding.base, finding.new, finding.judgement, subject)
+                ),
+                None,
+            )
 
 
 def steady(base: Record, findings: Sequence[Finding]) -> set[str]:

@@ -17,7 +17,7 @@ from reports.text import plain, visible
 from reports.value import Error, Exact, Ids, Text, Value, canonical
 
 LONGEST = 400  # elements of the differing middle that are aligned; beyond it is a rewrite
-MOST = 40  # edits named for one difference; what is left out is named MORE
+MOST = 300  # edits named for one difference; what is left out is named MORE
 SHORT = 24  # characters of a value that are quoted
 BLANKS = "ĠĊĉ"  # letters that byte-level vocabularies use for a space, a line end and a tab
 SPECIAL = re.compile(r"<[^<>]+>|\[[A-Z]+[^\]]*\]")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from itertools import zip_longest
 from typing import Any, Literal
 
@@ -24,6 +25,7 @@ from reports.verdict import read_value
 
 COLUMNS = 72  # of an aligned line
 BEFORE = 20  # columns shown before the first difference
+ALIKE = 0.6  # of 1: strings less alike are shown whole
 LISTED = 6  # edits of an object
 CELL = 28  # columns of one token
 
@@ -70,7 +72,7 @@ def lines(finding: Finding) -> list[Line]:
     if isinstance(base, Ids) and isinstance(new, Ids):
         return aligned(token_cells(base, new), " ")
     if isinstance(base, Text) and isinstance(new, Text):
-        return aligned(text_cells(base.data, new.data), "")
+        return strings(base.data, new.data)
     if isinstance(base, Exact) and isinstance(new, Exact):
         return data_lines(base, new, finding.judgement.edits)
     if isinstance(base, TopK) and isinstance(new, TopK) and base.shape == new.shape:
@@ -159,15 +161,19 @@ def data_lines(base: Exact, new: Exact, edits: Sequence[str]) -> list[Line]:
         shown = [*edits[:LISTED], *more]
         found = [Line("" if i else "differs", (Span(edit),)) for i, edit in enumerate(shown)]
         long = next((p for p in leaves(base.data, new.data) if not short(*p)), None)
-        return [*found, *aligned(text_cells(*long), "")] if long else found
+        return [*found, *strings(*long)] if long else found
     if isinstance(base.data, list) and isinstance(new.data, list):
         return aligned(
             cells(*([brief(Exact(item)) for item in side.data] for side in (base, new))), " "
         )
-    before, after = written(base), written(new)
-    if short(before, after) and len(operations(before, after)) > 1:
-        return aligned([Cell(visible(before), visible(after))], "")
-    return aligned(text_cells(before, after), "")
+    return strings(written(base), written(new))
+
+
+def strings(base: str, new: str) -> list[Line]:
+    """Two strings: by character where they are alike, else one below the other."""
+    if SequenceMatcher(None, base, new, autojunk=False).ratio() < ALIKE:
+        return aligned([Cell(visible(base, COLUMNS), visible(new, COLUMNS))], "")
+    return aligned(text_cells(base, new), "")
 
 
 def leaves(base: Any, new: Any) -> Iterator[tuple[str, str]]:

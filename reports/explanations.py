@@ -1,7 +1,8 @@
 """Why a behaviour changed between versions: explanations.toml, matched narrowly.
 
 An explanation applies when BASE is before the release range and NEW inside it, and only to
-findings whose verdict, observation, checkpoint, tokenizer class and *value* it names. Where it
+findings whose verdict, observation, checkpoint, tokenizer class, changed load facts and *value* it
+names. Where it
 names an edit, every edit of the finding must match, so that a second change hiding in the same
 observation stays CHANGED.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -37,7 +38,17 @@ from reports.verdict import Judgement, Verdict
 
 SHIPPED = Path(__file__).parent / "explanations.toml"
 REQUIRED = {"id", "cause", "release", "link", "observations"}
-OPTIONAL = {"checkpoints", "tokenizers", "verdicts", "base", "new", "edit", "defect"}
+OPTIONAL = {
+    "checkpoints",
+    "facts",
+    "models",
+    "tokenizers",
+    "verdicts",
+    "base",
+    "new",
+    "edit",
+    "defect",
+}
 EXPLAINABLE = frozenset(
     {Verdict.CHANGED, Verdict.VANISHED, Verdict.BROKE, Verdict.APPEARED, Verdict.REPAIRED}
 )
@@ -45,6 +56,15 @@ EXPLAINABLE = frozenset(
 
 class ExplanationError(Exception):
     """An entry that cannot be used; the message names it and says why, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A checkpoint: its model_type, the tokenizer classes its records name, its changed load facts."""
+
+    model: str = ""
+    tokenizers: Collection[str] = ()
+    facts: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +78,9 @@ class Explanation:
     link: str
     observations: tuple[str, ...]
     checkpoints: tuple[str, ...]
+    models: tuple[str, ...]
     tokenizers: tuple[str, ...]
+    facts: tuple[str, ...]
     verdicts: frozenset[Verdict]
     base: re.Pattern[str] | None
     new: re.Pattern[str] | None
@@ -84,23 +106,27 @@ class Explanation:
         base: Observation | None,
         new: Observation | None,
         judgement: Judgement,
-        tokenizers: Iterable[str],
+        subject: Subject,
     ) -> bool:
-        """Whether it explains this finding; `tokenizers`: class names of its checkpoint."""
+        """Whether it explains this finding of a subject."""
         seen = base or new
         assert seen is not None
         return (
             judgement.verdict in self.verdicts
             and any(fnmatchcase(seen.observation, glob) for glob in self.observations)
             and any(fnmatchcase(seen.checkpoint, glob) for glob in self.checkpoints)
-            and (
-                not self.tokenizers
-                or any(fnmatchcase(t, g) for t in tokenizers for g in self.tokenizers)
-            )
+            and (not self.models or any_matches([subject.model], self.models))
+            and (not self.tokenizers or any_matches(subject.tokenizers, self.tokenizers))
+            and (not self.facts or any_matches(subject.facts, self.facts))
             and (self.edit is None or all(map(self.edit.fullmatch, judgement.edits)))
             and (self.base is None or self.base.fullmatch(shown(base)) is not None)
             and (self.new is None or self.new.fullmatch(shown(new)) is not None)
         )
+
+
+def any_matches(names: Iterable[str], globs: Iterable[str]) -> bool:
+    """Whether one of the names matches one of the globs."""
+    return any(fnmatchcase(name, glob) for name in names for glob in globs)
 
 
 def shown(observation: Observation | None) -> str:
@@ -165,7 +191,9 @@ def explanation_from(entry: Mapping[str, Any]) -> Explanation:
         entry["link"],
         tuple(entry["observations"]),
         tuple(entry.get("checkpoints", ["*"])),
+        tuple(entry.get("models", ())),
         tuple(entry.get("tokenizers", ())),
+        tuple(entry.get("facts", ())),
         verdicts,
         **patterns,
         defect=entry.get("defect", False),

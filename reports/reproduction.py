@@ -51,7 +51,7 @@ def loading(call: str, observation: Observation, checkpoint: Mapping[str, Any]) 
 
 
 def location(name: str, checkpoint: Mapping[str, Any]) -> str:
-    """What from_pretrained is given: the path a record names, or where the built-in ones are."""
-    if checkpoint.get("path"):
-        return str(checkpoint["path"])
-    return f"fixtures/checkpoints/{name}" if checkpoint.get("source") == "built-in" else name
+    """What from_pretrained is given: where the built-in ones are, or the path a record names."""
+    if checkpoint.get("source") == "built-in":
+        return f"fixtures/checkpoints/{name}"
+    return str(checkpoint.get("path") or name)

@@ -85,7 +85,7 @@ def heading(entry: Entry) -> str:
     """What changed, in a few words."""
     if entry.section == CHECKPOINTS:
         return plain(entry.edit)
-    if entry.explanation and len(entry.observations) > NAMED:
+    if entry.explanation:
         return entry.explanation.cause
     if entry.verdict is Verdict.TIE:
         return f"{observed(entry)}: a tie broke the other way"
@@ -105,7 +105,9 @@ def scope(entry: Entry) -> str:
     """How much one entry stands for."""
     parts = (
         []
-        if len(entry.observations) <= NAMED and entry.section != CHECKPOINTS
+        if len(entry.observations) <= NAMED
+        and entry.section != CHECKPOINTS
+        and not entry.explanation
         else [observed(entry)]
     )
     if len(entry.findings) > 1:
@@ -126,12 +128,8 @@ def others(entry: Entry) -> str:
 
 
 def because(entry: Entry) -> str:
-    """The explanation of an entry with its release, and whether it is a defect."""
-    why = entry.explanation
-    if why is None:
-        return ""
-    cause = f"{'defect: ' if why.defect else ''}{why.cause}"
-    return f"since {why.releases}" if heading(entry) == why.cause else f"{cause}, {why.releases}"
+    """The releases of an entry's explanation."""
+    return f"since {entry.explanation.releases}" if entry.explanation else ""
 
 
 def explains(entry: Entry) -> str:

@@ -15,11 +15,20 @@ TOKENIZER_FACTS = (
     "is_fast vocab_size model_max_length padding_side truncation_side model_input_names "
     "clean_up_tokenization_spaces all_special_tokens all_special_ids special_tokens_map"
 ).split()
+ADDED = (
+    "{str(i): {n: getattr(t, n) for n in ('content', 'lstrip', 'rstrip', 'normalized', 'special', "
+    "'single_word')} for i, t in sorted(tokenizer.added_tokens_decoder.items())}"
+)
 GENERATION_FACTS = (
     "max_length max_new_tokens min_length do_sample num_beams num_beam_groups temperature top_k top_p min_p "
     "typical_p repetition_penalty encoder_repetition_penalty length_penalty no_repeat_ngram_size early_stopping "
     "num_return_sequences renormalize_logits use_cache cache_implementation pad_token_id bos_token_id "
     "eos_token_id decoder_start_token_id forced_bos_token_id forced_eos_token_id"
+).split()
+MODEL_CALLS = "forward generate save_pretrained from_pretrained resize_token_embeddings".split()
+TOKENIZER_CALLS = (
+    "__call__ decode batch_decode apply_chat_template save_pretrained pad encode_plus batch_encode_plus "
+    "build_inputs_with_special_tokens prepare_for_model"
 ).split()
 # What generate does where a setting is None (GenerationConfig's documentation): since 5.0 a setting
 # left alone is None, before it was this value.
@@ -62,7 +71,7 @@ def test_tokenizer_facts(checkpoint, observe):
     for part in ("normalizer", "pre_tokenizer", "decoder", "post_processor"):
         asked[part] = f"str(tokenizer.backend_tokenizer.{part})[:400]"
     asked["fingerprint"] = "tokenizer(text)['input_ids']"
-    asked["added"] = "{str(i): repr(t) for i, t in sorted(tokenizer.added_tokens_decoder.items())}"
+    asked["added"] = ADDED
     for fact, expression in asked.items():
         names = {"text": HOSTILE} if "text" in expression else {}
         observe.evaluate(
@@ -144,25 +153,22 @@ def test_auto_classes(checkpoint, observe):
 def test_configuration(checkpoint, observe):
     """The fields of the loaded configuration, and of its class's defaults."""
     config = load_model(checkpoint, "eager", "float32", "cpu").config
-    for name in sorted(public(checkpoint.config)):
+    held = public(config.to_dict())
+    for name in sorted({*public(checkpoint.config), *held}):
+        if hasattr(config, name):
+            observe(
+                f"load/config/{name}",
+                held.get(name, getattr(config, name)),
+                group="load",
+                reproduce=f"getattr(model.config, {name!r}, 'absent')",
+            )
+    for name, value in public(type(config)().to_dict()).items():
         observe(
-            f"load/config/{name}",
-            getattr(config, name, "absent"),
-            group="load",
-            reproduce=f"getattr(model.config, {name!r}, 'absent')",
+            f"api/config/{name}",
+            value,
+            group="api",
+            reproduce=f"getattr(type(model.config)(), {name!r}, 'absent')",
         )
-    observe.attempt(
-        "api/config fields",
-        lambda: public(config.to_dict()),
-        group="api",
-        reproduce="model.config.to_dict()",
-    )
-    observe.attempt(
-        "api/config defaults",
-        lambda: public(type(config)().to_dict()),
-        group="api",
-        reproduce="type(model.config)().to_dict()",
-    )
 
 
 def public(fields):
@@ -176,43 +182,26 @@ def test_signatures(checkpoint, observe):
     """The parameters of the calls a user makes."""
     if "weights" in checkpoint.traits:
         model = load_model(checkpoint, "eager", "float32", "cpu")
-        for name in (
-            "forward",
-            "generate",
-            "save_pretrained",
-            "from_pretrained",
-            "resize_token_embeddings",
-        ):
-            observe.attempt(
-                f"api/model/{name}",
-                lambda name=name: parameters(getattr(model, name)),
-                group="api",
-                reproduce=f"import inspect\ninspect.signature(model.{name})",
-            )
+        for name in MODEL_CALLS:
+            observe_signature(observe, f"model.{name}", getattr(model, name, None))
     if "tokenizer" in checkpoint.traits:
         loaded = load_tokenizer(checkpoint)
-        for name in (
-            "__call__",
-            "decode",
-            "batch_decode",
-            "apply_chat_template",
-            "save_pretrained",
-            "pad",
-            "encode_plus",
-            "batch_encode_plus",
-            "build_inputs_with_special_tokens",
-            "prepare_for_model",
-        ):
-            observe.attempt(
-                f"api/tokenizer/{name}",
-                lambda name=name: parameters(getattr(loaded, name)),
-                group="api",
-                reproduce=f"import inspect\ninspect.signature(tokenizer.{name})",
-            )
+        for name in TOKENIZER_CALLS:
+            observe_signature(observe, f"tokenizer.{name}", getattr(loaded, name, None))
 
 
-def parameters(function) -> list[str]:
+def observe_signature(observe, name, function) -> None:
+    """Each parameter of a function with its default; nothing where the function is gone."""
+    shown = f"import inspect\ninspect.signature({name})"
+    place = f"api/{name.replace('.', '/')}"
+    if function is not None:
+        observe(place, "there", group="api", reproduce=shown)
+        for parameter, default in parameters(function).items():
+            observe(f"{place}/{parameter}", default, group="api", reproduce=shown)
+
+
+def parameters(function) -> dict[str, str]:
     """Names and defaults of a function's parameters."""
     found = inspect.signature(function).parameters.values()
-    shown = [p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in found]
-    return [re.sub(r" at 0x[0-9a-f]+", "", text) for text in shown]
+    shown = {p.name: "required" if p.default is p.empty else repr(p.default) for p in found}
+    return {name: re.sub(r" at 0x[0-9a-f]+", "", text) for name, text in shown.items()}

@@ -27,7 +27,7 @@ ENVIRONMENT = {
     "device": "cpu",
     "dtype": "float32",
     "arguments": [],
-    "checkpoints": [{"name": "bert", "digest": "0"}],
+    "checkpoints": [{"name": "bert", "digest": "0", "model_type": "bert"}],
 }
 
 

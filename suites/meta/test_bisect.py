@@ -161,7 +161,7 @@ def lines(version: str) -> list[dict[str, object]]:
     split = ids("▁leading space" if place < 3 else "▁lead ing space")
     name = "Old" if place < 2 else "New" if place < 5 else "Newest"
     return [
-        observed(split, input=" leading space", reproduce="print(tokenizer(' leading space'))"),
+        observed(split, input=" leading space", reproduce="tokenizer({input!r})"),
         observed(split, input=" leading space, and more"),
         observed(exact(name), observation="load/tokenizer/class", input="", group="load"),
         observed(exact("steady"), observation="load/steady", input="", group="load"),
@@ -202,6 +202,7 @@ def test_bisect_names_the_release_of_each_change(recorded):
     assert "transformers 4.57.6 → 5.1.0, tokenizers 0.4 → 0.5" in text
     assert "python -m fixtures.versions run 5.1.0 python repro.py" in text
     assert "tox -e compare -- 5.2.0 5.10.0 --checkpoint DIR" in text
+    assert "      print(tokenizer(' leading space'))" in text
     assert "steady" not in text
 
 

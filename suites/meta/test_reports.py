@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from fixtures.observe import Record
 from reports.compare import compare
 from reports.distance import Bounds, distance, topk_distance, ulp
 from reports.edits import edits
@@ -179,6 +180,20 @@ def test_a_torn_record_is_read_and_says_so(tmp_path: Path) -> None:
     assert "cut short" in record.notes[1]
 
 
+@pytest.mark.parametrize("lost", [0, 40])
+def test_a_record_whose_run_was_killed_is_read(tmp_path: Path, lost: int) -> None:
+    """Observations are readable when made, without the file being closed or whole."""
+    written(tmp_path / "base", [])
+    record = Record(tmp_path / "base", "gw0")
+    for number in range(50):
+        record.append(observed(exact(number), input=f"{number}"))
+    file = tmp_path / "base" / "observations-gw0.jsonl.gz"
+    file.write_bytes(file.read_bytes()[: file.stat().st_size - lost])
+    found = read(tmp_path / "base")
+    assert len(found.observations) == 50 if lost == 0 else 45 <= len(found.observations) < 50
+    assert any("cut short" in note for note in found.notes)
+
+
 @pytest.mark.parametrize("bound", [-1, math.inf, math.nan, "1"])
 def test_a_record_cannot_grant_itself_any_tolerance(tmp_path: Path, bound: Any) -> None:
     """A tolerance that is negative, infinite or no number makes its line unreadable."""
@@ -304,6 +319,9 @@ EXPLANATION = {
         ({"observations": ["*encoded*"]}, "a !", "CHANGED"),
         ({"checkpoints": ["gpt2"]}, "a !", "CHANGED"),
         ({"tokenizers": ["Llama*"]}, "a !", "CHANGED"),
+        ({"models": ["bert"]}, "a !", "EXPECTED"),
+        ({"models": ["gpt2"]}, "a !", "CHANGED"),
+        ({"facts": ["load/tokenizer/normalizer"]}, "a !", "CHANGED"),
         ({"new": "b"}, "a !", "CHANGED"),
         ({"verdicts": ["BROKE"]}, "a !", "CHANGED"),
         ({"defect": True}, "a !", "CHANGED"),
@@ -312,7 +330,7 @@ EXPLANATION = {
 def test_an_explanation_explains_nothing_else(
     tmp_path: Path, change: Any, new: str, verdict: str
 ) -> None:
-    """EXPECTED needs release, observation, checkpoint, tokenizer, value and every edit to match."""
+    """EXPECTED needs release, observation, checkpoint, model, facts, value and every edit to match."""
     sides = [
         read(
             written(

@@ -9,6 +9,10 @@ from xml.etree import ElementTree
 
 import pytest
 
+from fixtures.checkpoint import Checkpoint
+from fixtures.observe import Observe, Record
+from reports.compare import compare
+from reports.record import read
 from reports.render_html import html
 from reports.render_json import to_json
 from reports.render_junit import junit
@@ -101,6 +105,26 @@ def test_a_reproduction_loads_what_its_call_needs(tmp_path: Path) -> None:
         "from transformers import AutoTokenizer",
         "tokenizer = AutoTokenizer.from_pretrained('bert')",
         'print(tokenizer("it\'s").input_ids)',
+    ]
+
+
+def test_what_is_evaluated_is_what_the_report_shows(tmp_path: Path) -> None:
+    """An observed expression, its names and its input come back as code that runs."""
+    checkpoint = Checkpoint("bert", tmp_path, "path", frozenset())
+    for side in ("base", "new"):
+        written(tmp_path / side, [])
+        record = Record(tmp_path / side, "gw0")
+        names = {"tokenizer": lambda text, side=side: text + side, "text": "it's", "pair": (1, 2)}
+        Observe(record, checkpoint, "load", None).evaluate(
+            "load/x", "tokenizer(text) * pair[1]", names, input="it's"
+        )
+        record.close()
+    (finding,) = compare(read(tmp_path / "base"), read(tmp_path / "new")).findings
+    assert finding.judgement.edits == ("it'sbaseit'sbase → it'snewit'snew",)
+    assert finding.reproduction.splitlines()[2:] == [
+        'text = "it\'s"',
+        "pair = (1, 2)",
+        "print(tokenizer(text) * pair[1])",
     ]
 
 

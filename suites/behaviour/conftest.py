@@ -1,0 +1,28 @@
+"""The walk for one observation: only the modules that can see it."""
+
+from __future__ import annotations
+
+import pytest
+
+# first part of an observation's name -> modules; others are looked for everywhere
+PLACES = {
+    "api": ("test_loading",),
+    "forward": ("test_forward",),
+    "generation": ("test_generation",),
+    "load": ("test_loading", "test_tokenization"),
+    "outputs": ("test_forward",),
+    "persistence": ("test_tokenization",),
+    "tokenization": ("test_tokenization",),
+    "vision": ("test_forward",),
+}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With --observation, drop what cannot see it."""
+    wanted = config.getoption("observation") or ""
+    places = PLACES.get(wanted.split("/", 1)[0])
+    if places is not None:
+        walk = [item for item in items if item.path.parent.name == "behaviour"]
+        dropped = [item for item in walk if item.path.stem not in places]
+        items[:] = [item for item in items if item not in dropped]
+        config.hook.pytest_deselected(items=dropped)
