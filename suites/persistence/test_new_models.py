@@ -60,7 +60,7 @@ def test_another_number_of_labels(checkpoint, expect):
     names = {i: f"LABEL_{i}" for i in range(count)}
     expect.equal(model.config.id2label, names, f"{call}.config.id2label")
     expect.equal(model.config.label2id, {n: i for i, n in names.items()}, "….config.label2id")
-    last = [n for n in outputs if n.endswith("hidden_states")][0]
+    last = next(n for n in outputs if n.endswith("hidden_states"))
     states = zip(outputs[last], stored[last], strict=True)
     expect.true(all(torch.equal(a, b) for a, b in states), "other hidden states", "the same", call)
 
