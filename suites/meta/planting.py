@@ -73,7 +73,7 @@ class Outcomes:
 
 def check_of(nodeid: str) -> str:
     """The name of the check that a pytest item runs."""
-    return nodeid.split("::")[-1].split("[")[0]
+    return nodeid.rsplit("::", maxsplit=1)[-1].split("[", maxsplit=1)[0]
 
 
 def forget() -> None:

@@ -6,7 +6,7 @@ from fixtures.agreement import agree_with_itself
 from fixtures.applicability import Predicate, applies_to, light, model_type, seq2seq
 from fixtures.ids import batch
 from fixtures.lazy import torch, transformers
-from fixtures.loading import SAFE, dtype_argument, fresh_model
+from fixtures.loading import SAFE, dtype_argument
 from fixtures.oracle import run
 from fixtures.tolerance import allowed
 from fixtures.weights import filled
@@ -81,27 +81,32 @@ def test_encoder_alone_is_the_encoder(checkpoint, model, dtype, expect):
 @applies_to(model_type("vit"), light)
 def test_masked_patches_are_not_seen(checkpoint, expect, tmp_path):
     """ViT for masked images sees nothing of a masked patch, and its loss is the mean error on those (Xie et al. 2022)."""
-    patch = checkpoint.config["patch_size"]
-    options = {"seed": 10, "encoder_stride": patch}
-    model = made(checkpoint, "ViTForMaskedImageModeling", tmp_path, **options)
-    pixels = batch(checkpoint, seed=57)["pixel_values"]
-    side = patch if isinstance(patch, int) else patch[0]
-    per_row, rows = pixels.shape[-1] // side, pixels.shape[-2] // side
-    mask = torch.zeros(len(pixels), rows * per_row, dtype=torch.bool)
-    mask[:, [0, 2]] = True
-    where = mask.reshape(-1, rows, per_row)
-    where = where.repeat_interleave(side, 1).repeat_interleave(side, 2)[:, None]
+    patch, channels = checkpoint.config["patch_size"], checkpoint.config.get("num_channels", 3)
+    options = {"image_size": 3 * patch, "encoder_stride": patch}
+    model = made(checkpoint, "ViTForMaskedImageModeling", tmp_path, seed=10, **options)
+    draw = torch.Generator().manual_seed(57)
+    pixels = torch.randn(2, channels, 3 * patch, 3 * patch, generator=draw)
+    mask = torch.zeros(2, 9, dtype=torch.bool)
+    mask[:, [0, 5]] = True
+    where = mask.reshape(2, 3, 3).repeat_interleave(patch, 1).repeat_interleave(patch, 2)[:, None]
     outputs = run(model, {"pixel_values": pixels, "bool_masked_pos": mask})
     other = torch.where(where, pixels + 1, pixels)
     changed = run(model, {"pixel_values": other, "bool_masked_pos": mask})
     call = "ViTForMaskedImageModeling(pixel_values=pixels, bool_masked_pos=mask)"
-    limit = allowed(outputs.logits.double(), outputs.logits)
-    expect.close(changed.logits, outputs.logits, limit, f"{call}.logits, masked pixels changed")
-    visible = run(model, {"pixel_values": pixels + 1.0, "bool_masked_pos": mask}).logits
-    moved = float((visible - outputs.logits).abs().max())
-    expect.true(moved > limit, moved, f"more than {limit:.3g}", f"{call}.logits, all changed")
-    error = (outputs.logits - pixels).abs() * where
-    wanted = error.sum() / (mask.sum() * side * side) / pixels.shape[1]
+    limit = allowed(outputs.reconstruction.double(), outputs.reconstruction)
+    expect.close(
+        changed.reconstruction,
+        outputs.reconstruction,
+        limit,
+        f"{call}.reconstruction, masked pixels changed",
+    )
+    visible = run(model, {"pixel_values": pixels + 1.0, "bool_masked_pos": mask}).reconstruction
+    moved = float((visible - outputs.reconstruction).abs().max())
+    expect.true(
+        moved > limit, moved, f"more than {limit:.3g}", f"{call}.reconstruction, all changed"
+    )
+    error = (outputs.reconstruction - pixels).abs() * where
+    wanted = error.sum() / (mask.sum() * patch**2) / pixels.shape[1]
     close = K_OF_SUM * float(wanted)
     expect.close(outputs.loss, wanted, close, f"{call}.loss")
 
