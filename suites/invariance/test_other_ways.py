@@ -61,14 +61,12 @@ def test_layout_of_inputs_changes_nothing(checkpoint, model, dtype, expect):
 
 
 @applies_to(any_model, light)
-def test_copies_are_equal_and_apart(checkpoint, model, expect):
+def test_copies_are_equal_and_apart(checkpoint, model, dtype, expect):
     """A copied model answers alike, and shares no weight with the first."""
     inputs = batch(checkpoint, [7], seed=48)
-    other = copy.deepcopy(model)
+    other, call = copy.deepcopy(model), "copy.deepcopy(model)"
     outputs, wanted = run(other, inputs), run(model, inputs)
-    name = next(n for n in ("logits", "start_logits", "last_hidden_state") if n in wanted)
-    call = "copy.deepcopy(model)"
-    expect.equal(outputs[name], wanted[name], f"{call}(**inputs).{name}", inputs=inputs)
+    agree_with_itself(expect, outputs, wanted, inputs, f"{call}(**inputs)", dtype)
     shared = {p.data_ptr() for p in model.parameters()} & {p.data_ptr() for p in other.parameters()}
     expect.true(not shared, f"{len(shared)} weights", "no shared weight", call)
 
