@@ -103,7 +103,7 @@ def test_guidance_moves_away_from_another_prompt(checkpoint, model, dtype, expec
 
 
 def new_text(checkpoint, reader, model, prompt, **options):
-    """The new ids of a greedy answer to a text, and that text's ids."""
+    """The new ids of a greedy answer to a text."""
     inputs = reader(prompt, return_tensors="pt").to(model.device)
     inputs.pop("token_type_ids", None)
     with torch.no_grad():
@@ -111,19 +111,19 @@ def new_text(checkpoint, reader, model, prompt, **options):
             0
         ]
     start = inputs["input_ids"].shape[1] if checkpoint.kind == "decoder" else 1
-    return ids[start:].tolist(), inputs
+    return ids[start:].tolist()
 
 
 @applies_to(decoder, generates, tokenizer, has_fact("greedy"), light)
 def test_stop_strings_stop(checkpoint, tokenizer, model, expect):
     """stop_strings ends generation with the token that completes one of them."""
     prompt = checkpoint.facts_of("greedy")[0].input
-    free, _ = new_text(checkpoint, tokenizer, model, prompt)
+    free = new_text(checkpoint, tokenizer, model, prompt)
     texts = [tokenizer.decode(free[: i + 1], skip_special_tokens=True) for i in range(len(free))]
     stop = texts[-1].split()[1][:3]
     wanted = next(i for i, text in enumerate(texts) if stop in text) + 1
     options = {"stop_strings": [stop], "tokenizer": tokenizer}
-    value, _ = new_text(checkpoint, tokenizer, model, prompt, **options)
+    value = new_text(checkpoint, tokenizer, model, prompt, **options)
     call = f"new ids of model.generate(**inputs, stop_strings={[stop]}, tokenizer=tokenizer)"
     expect.equal(value, free[:wanted], call, text=prompt)
 

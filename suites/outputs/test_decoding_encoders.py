@@ -1,4 +1,4 @@
-"""The layers of an encoder or an encoder-decoder used as a decoder: causal, cached, attending across."""
+"""Layers used as a decoder that attends to another model: causal, cached, attending across."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from fixtures.weights import filled
 
 small = Predicate("under 10 MB of weights", lambda c: c.weight_bytes < 10_000_000)
 AS_DECODER = {"is_decoder": True, "add_cross_attention": True}
+WIDTHS = ("hidden_size", "n_embd", "d_model")
 MEMORY = 7  # positions of what is attended across
 
 
@@ -26,7 +27,7 @@ def given(checkpoint):
     """Ids without padding, and what they attend to, the second row's last two positions masked."""
     ids = batch(checkpoint, [10, 10], seed=67)["input_ids"]
     draw = torch.Generator().manual_seed(68)
-    width = checkpoint.config.get("hidden_size") or checkpoint.config["d_model"]
+    width = next(checkpoint.config[n] for n in WIDTHS if n in checkpoint.config)
     memory = torch.randn(2, MEMORY, width, generator=draw)
     mask = torch.ones(2, MEMORY, dtype=torch.long)
     mask[1, -2:] = 0
@@ -39,7 +40,7 @@ def logits_of(model, inputs, **options):
     return outputs, outputs.logits
 
 
-DECODES = ("bert", "roberta", "bart", "mbart")
+DECODES = ("bert", "roberta", "gpt2", "bart", "mbart")
 
 
 @applies_to(model_type(*DECODES), small)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from fixtures.agreement import agree_with_itself
 from fixtures.applicability import Predicate, any_model, applies_to, head, light, model_type
 from fixtures.ids import batch
 from fixtures.lazy import torch, transformers
@@ -60,9 +61,8 @@ def test_another_number_of_labels(checkpoint, expect):
     names = {i: f"LABEL_{i}" for i in range(count)}
     expect.equal(model.config.id2label, names, f"{call}.config.id2label")
     expect.equal(model.config.label2id, {n: i for i, n in names.items()}, "….config.label2id")
-    last = next(n for n in outputs if n.endswith("hidden_states"))
-    states = zip(outputs[last], stored[last], strict=True)
-    expect.true(all(torch.equal(a, b) for a, b in states), "other hidden states", "the same", call)
+    states = [{n: o[n] for n in o if n.endswith("hidden_states")} for o in (outputs, stored)]
+    agree_with_itself(expect, *states, inputs, f"{call}(**inputs)")
 
 
 @applies_to(any_model, head(*LABELLING), light)
@@ -75,8 +75,8 @@ def test_labels_can_be_renamed(checkpoint, expect):
     expect.equal(model.config.id2label, names, f"{call}.config.id2label", names=names)
     expect.equal(model.config.label2id, numbers, f"{call}.config.label2id", numbers=numbers)
     inputs = batch(checkpoint, [8], seed=72)
-    value, wanted = run(model, inputs).logits, run(load_model(checkpoint, "eager"), inputs).logits
-    expect.equal(value, wanted, f"{call}(**inputs).logits")
+    wanted = run(load_model(checkpoint, "eager"), inputs)
+    agree_with_itself(expect, run(model, inputs), wanted, inputs, f"{call}(**inputs)")
 
 
 @applies_to(any_model, light)
@@ -89,7 +89,6 @@ def test_configuration_can_be_given(checkpoint, expect):
     expect.equal(getattr(model.config, "vocabulary_of", None), "the caller", call)
     inputs = batch(checkpoint, [8], seed=73)
     value, wanted = run(model, inputs), run(load_model(checkpoint, "eager"), inputs)
-    name = next(n for n in ("logits", "start_logits", "last_hidden_state") if n in wanted)
-    expect.equal(
-        value[name], wanted[name], f"from_pretrained(path, config=config)(**inputs).{name}"
+    agree_with_itself(
+        expect, value, wanted, inputs, "from_pretrained(path, config=config)(**inputs)"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -273,3 +274,29 @@ def test_a_saved_processor_is_the_same(checkpoint, processor, expect, tmp_path):
     expect.equal(
         {k: saved.get(k) for k in settings}, settings, f"{call}.to_dict()", directory=str(tmp_path)
     )
+
+
+@applies_to(processor, known_processor)
+def test_shortest_edge_keeps_the_shape(checkpoint, processor, expect):
+    """size={"shortest_edge": n} makes the shorter side n and the other as long as the shape asks, rounded down."""
+    only = {"do_center_crop": False, "do_rescale": False, "do_normalize": False}
+    for width, height in ((50, 40), (31, 64)):
+        image = gradient((width, height))
+        value = processor(image, size={"shortest_edge": 24}, return_tensors="np", **only)
+        scale = 24 / min(width, height)
+        wanted = (int(height * scale), int(width * scale))
+        call = "processor(image, size={'shortest_edge': 24}, ...)['pixel_values'].shape[-2:]"
+        expect.equal(value["pixel_values"].shape[-2:], wanted, call, image=source(image))
+
+
+@applies_to(processor, known_processor)
+def test_small_images_are_framed(checkpoint, processor, expect):
+    """Cropping to more than there is puts the image in the middle of black."""
+    image = gradient((20, 12))
+    options = {"do_resize": False, "do_rescale": False, "do_normalize": False}
+    options |= {"do_center_crop": True, "crop_size": {"height": 18, "width": 30}}
+    value = np.asarray(processor(image, return_tensors="np", **options)["pixel_values"][0])
+    call = "processor(image, do_center_crop=True, crop_size={'height': 18, 'width': 30}, ...)['pixel_values'][0]"
+    wanted = np.zeros((3, 18, 30))
+    wanted[:, 3:15, 5:25] = np.asarray(image).transpose(2, 0, 1)
+    expect.equal(value.astype(int).tolist(), wanted.astype(int).tolist(), call, image=source(image))

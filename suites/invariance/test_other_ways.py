@@ -1,0 +1,175 @@
+"""Ways to compute the same thing: in pieces, in another order of memory, packed, far from the start, by a copy."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+from fixtures.agreement import agree_with_itself, agree_with_reference
+from fixtures.applicability import (
+    Predicate,
+    any_model,
+    applies_to,
+    decoder,
+    encoder,
+    head,
+    light,
+    model_type,
+    referenced,
+    text_model,
+)
+from fixtures.expect import Expect
+from fixtures.ids import batch, sequences
+from fixtures.lazy import torch
+from fixtures.loading import fresh_model, load_model
+from fixtures.oracle import own_tolerance, run
+from fixtures.stored import copied, reconfigured
+from fixtures.tolerance import allowed
+
+small = Predicate("under 10 MB of weights", lambda c: c.weight_bytes < 10_000_000)
+rotary = model_type("llama", "mistral")
+
+
+@applies_to(encoder, model_type("bert", "roberta", "distilbert"), light)
+def test_chunks_change_nothing(checkpoint, model, dtype, expect):
+    """A feed-forward that takes four positions at a time gives what it gives at once."""
+    inputs = batch(checkpoint, [12, 8], seed=45)
+    pieces = fresh_model(checkpoint, dtype=dtype, chunk_size_feed_forward=4)
+    call = "from_pretrained(path, chunk_size_feed_forward=4)(**inputs)"
+    agree_with_itself(expect, run(pieces, inputs), run(model, inputs), inputs, call, dtype)
+
+
+@applies_to(decoder, model_type("gpt2"), light)
+def test_reordered_attention_changes_nothing(checkpoint, model, dtype, expect):
+    """Attention scores computed in float32, scaled before they are multiplied, are the same scores."""
+    inputs = batch(checkpoint, seed=46)
+    reordered = fresh_model(checkpoint, dtype=dtype, reorder_and_upcast_attn=True)
+    call = "from_pretrained(path, reorder_and_upcast_attn=True)(**inputs)"
+    agree_with_itself(expect, run(reordered, inputs), run(model, inputs), inputs, call, dtype)
+
+
+@applies_to(any_model)
+def test_layout_of_inputs_changes_nothing(checkpoint, model, dtype, expect):
+    """Inputs that lie in memory in another order, ids in 32 bits, give what plain ones give."""
+    inputs = batch(checkpoint, seed=47)
+    other = {n: torch.stack([v, v], -1)[..., 0] for n, v in inputs.items()}
+    for name in ("input_ids", "decoder_input_ids"):
+        if name in other:
+            other[name] = other[name].to(torch.int32)
+    call = "model(**inputs in another memory layout)"
+    agree_with_itself(expect, run(model, other), run(model, inputs), inputs, call, dtype)
+
+
+@applies_to(any_model, light)
+def test_copies_are_equal_and_apart(checkpoint, model, dtype, expect):
+    """A copied model answers alike, and shares no weight with the first."""
+    inputs = batch(checkpoint, [7], seed=48)
+    other, call = copy.deepcopy(model), "copy.deepcopy(model)"
+    outputs, wanted = run(other, inputs), run(model, inputs)
+    agree_with_itself(expect, outputs, wanted, inputs, f"{call}(**inputs)", dtype)
+    shared = {p.data_ptr() for p in model.parameters()} & {p.data_ptr() for p in other.parameters()}
+    expect.true(not shared, f"{len(shared)} weights", "no shared weight", call)
+
+
+@applies_to(decoder, rotary, head("CausalLM"))
+def test_packed_sequences_are_apart(checkpoint, model, dtype, expect):
+    """Two sequences in one row, their positions each from zero and no mask, do not see each other."""
+    first, second = sequences(checkpoint, [9, 7], seed=49)
+    positions = torch.tensor([[*range(9), *range(7)]])
+    given = {"input_ids": torch.tensor([first + second]), "position_ids": positions}
+    packed = run(model, given, use_cache=False).logits
+    inputs = batch(checkpoint, [9, 9], seed=49)
+    limit = own_tolerance(checkpoint, inputs, dtype)["logits"]
+    call = "model(input_ids=[first + second], position_ids=[0, 1, ..., 0, 1, ...], use_cache=False).logits"
+    for row, start in ((first, 0), (second, 9)):
+        alone = run(model, {"input_ids": torch.tensor([row])}).logits
+        value = packed[:, start : start + len(row)]
+        expect.close(value, alone, limit, f"{call}[:, {start}:]", first=first, second=second)
+
+
+@applies_to(decoder, rotary, light)
+def test_half_precision_far_from_the_start(checkpoint, device, expect):
+    """In bfloat16, positions beyond 256, which it cannot count, are as exact as the first ones."""
+    exact, half = (load_model(checkpoint, "eager", d, device) for d in ("float64", "bfloat16"))
+    inputs = batch(checkpoint, [12, 12], seed=50)
+    far = dict(inputs, position_ids=inputs["position_ids"] + 301)
+    near, there = ((run(m, i).logits.double() for m in (exact, half)) for i in (inputs, far))
+    wanted, value = there
+    limit = allowed(*near, "bfloat16")
+    call = "model.to(torch.bfloat16)(**inputs, position_ids=301, 302, ...).logits"
+    expect.close(value, wanted, limit, call, inputs=far)
+
+
+ACTIVATIONS = ("gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "quick_gelu", "relu", "silu")
+FIELDS = ("hidden_act", "activation", "activation_function", "dense_act_fn")
+
+
+@applies_to(any_model, referenced, small, ~model_type("t5"))
+def test_each_activation_is_the_one_named(checkpoint, dtype, tmp_path):
+    """With any other activation named in its configuration, a model gives the reference's outputs."""
+    field = next(f for f in FIELDS if f in checkpoint.config)
+    for name in ACTIVATIONS:
+        directory = reconfigured(copied(checkpoint, tmp_path / name), **{field: name})
+        other = replace(checkpoint, path=directory)
+        inputs = batch(other, [9], seed=51)
+        outputs = run(fresh_model(other, dtype=dtype), inputs)
+        call = f"the model with {field}={name!r}, (**inputs)"
+        agree_with_reference(Expect(other), outputs, inputs, dtype, call)
+
+
+# Each of these acts in every model of the family, whatever its head.
+DROPOUTS = {
+    "bert": ("hidden_dropout_prob", "attention_probs_dropout_prob"),
+    "roberta": ("hidden_dropout_prob", "attention_probs_dropout_prob"),
+    "distilbert": ("dropout", "attention_dropout"),
+    "gpt2": ("resid_pdrop", "embd_pdrop", "attn_pdrop"),
+    "llama": ("attention_dropout",),
+    "mistral": ("attention_dropout",),
+    "t5": ("dropout_rate",),
+    "bart": ("dropout", "attention_dropout", "activation_dropout"),
+    "mbart": ("dropout", "attention_dropout", "activation_dropout"),
+    "vit": ("hidden_dropout_prob", "attention_probs_dropout_prob"),
+    "deit": ("hidden_dropout_prob", "attention_probs_dropout_prob"),
+}
+LAYERDROPS = ("encoder_layerdrop", "decoder_layerdrop")
+
+
+@applies_to(any_model, model_type(*DROPOUTS), light)
+def test_each_dropout_acts_alone(checkpoint, model, dtype, expect):
+    """Each dropout of the configuration changes the outputs in training, and none is there when all are zero."""
+    inputs = batch(checkpoint, [9, 6], seed=52)
+    wanted = run(model, inputs)
+    name = next(n for n in wanted if n.endswith("hidden_states"))
+    stated = {n for n in checkpoint.config if "drop" in n}
+    fields = DROPOUTS[checkpoint.model_type]
+    still = dict.fromkeys((*stated, *fields), 0.0)
+    for field in (None, *fields):
+        options = still | ({field: 0.5} if field else {})
+        other = fresh_model(checkpoint, dtype=dtype, **options).train()
+        torch.manual_seed(5)
+        value = run(other, inputs)[name][-1]
+        call = f"from_pretrained(path, {field or 'every dropout'}={0.5 if field else 0.0}, other dropouts 0).train()(**inputs).{name}[-1]"
+        if field:
+            moved = float((value - wanted[name][-1]).abs().max())
+            expect.true(moved > 0, "no difference", "another output than without dropout", call)
+        else:
+            agree_with_itself(
+                expect,
+                {f"{name}.{len(wanted[name]) - 1}": value},
+                wanted,
+                inputs,
+                call,
+                dtype,
+            )
+
+
+@applies_to(text_model, light)
+def test_rows_are_answered_alone(checkpoint, model, dtype, expect):
+    """A row of a large batch of equal rows gets what it gets alone."""
+    inputs = batch(checkpoint, [11], seed=53)
+    many = {n: v.repeat(9, *[1] * (v.dim() - 1)) for n, v in inputs.items()}
+    outputs, alone = run(model, many), run(model, inputs)
+    name = next(n for n in ("logits", "start_logits", "last_hidden_state") if n in alone)
+    limit = own_tolerance(checkpoint, inputs, dtype)[name]
+    wanted = alone[name].expand_as(outputs[name])
+    expect.close(outputs[name], wanted, limit, f"model(**nine equal rows).{name}", inputs=inputs)

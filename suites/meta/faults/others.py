@@ -1,0 +1,496 @@
+"""Faults in heads and roles that no checkpoint came with."""
+
+from __future__ import annotations
+
+from suites.meta.edits import edit
+from suites.meta.faults import Fault
+
+BERT = "models.bert.modeling_bert:"
+ROBERTA = "models.roberta.modeling_roberta:"
+DISTILBERT = "models.distilbert.modeling_distilbert:"
+GPT2 = "models.gpt2.modeling_gpt2:"
+T5 = "models.t5.modeling_t5:"
+BART = "models.bart.modeling_bart:"
+MBART = "models.mbart.modeling_mbart:"
+VIT = "models.vit.modeling_vit:"
+GENERIC = "modeling_layers:Generic"
+
+FAULTS = [
+    Fault(
+        "bert-span-ends-swapped",
+        "BERT's question answering takes ends for starts.",
+        edit(
+            BERT + "BertForQuestionAnswering.forward",
+            (
+                "start_logits, end_logits = logits.split(1, dim=-1)",
+                "end_logits, start_logits = logits.split(1, dim=-1)",
+            ),
+        ),
+        ("?",),
+        "bert-masked",
+    ),
+    Fault(
+        "bert-span-loss-summed",
+        "BERT's span loss is the sum of both ends' losses.",
+        edit(
+            BERT + "BertForQuestionAnswering.forward",
+            ("total_loss = (start_loss + end_loss) / 2", "total_loss = start_loss + end_loss"),
+        ),
+        ("?",),
+        "bert-sentiment",
+    ),
+    Fault(
+        "bert-choices-not-separated",
+        "BERT's multiple choice puts scores of all rows into one.",
+        edit(
+            BERT + "BertForMultipleChoice.forward",
+            ("logits.view(-1, num_choices)", "logits.view(num_choices, -1).T"),
+        ),
+        ("?",),
+        "bert-random",
+    ),
+    Fault(
+        "bert-choices-lose-their-types",
+        "BERT's multiple choice forgets the token types.",
+        edit(
+            BERT + "BertForMultipleChoice.forward",
+            ("token_type_ids=token_type_ids", "token_type_ids=None"),
+        ),
+        ("?",),
+        "bert-random",
+    ),
+    Fault(
+        "bert-next-sentence-unweighted",
+        "BERT's next-sentence head reads the first token instead of the pooled state.",
+        edit(
+            BERT + "BertForNextSentencePrediction.forward",
+            ("pooled_output = outputs[1]", "pooled_output = outputs[0][:, 0]"),
+        ),
+        ("?",),
+        "bert-masked",
+    ),
+    Fault(
+        "bert-pretraining-one-loss",
+        "BERT's pretraining forgets the next-sentence loss.",
+        edit(
+            BERT + "BertForPreTraining.forward",
+            ("total_loss = masked_lm_loss + next_sentence_loss", "total_loss = masked_lm_loss"),
+        ),
+        ("?",),
+        "bert-masked",
+    ),
+    Fault(
+        "bert-cross-attends-to-itself",
+        "BERT as a decoder takes the keys of its cross-attention from its own states.",
+        edit(
+            BERT + "BertCrossAttention.forward",
+            (
+                "self.key(encoder_hidden_states)",
+                "self.key(hidden_states[:, : encoder_hidden_states.shape[1]])",
+            ),
+        ),
+        ("?",),
+        "bert-masked",
+    ),
+    Fault(
+        "bert-cross-attention-unmasked",
+        "BERT as a decoder attends to masked positions of the other model.",
+        edit(
+            BERT + "BertModel._create_attention_masks",
+            (
+                "if encoder_attention_mask is not None:",
+                "encoder_attention_mask = None\n    if encoder_attention_mask is not None:",
+            ),
+        ),
+        ("?",),
+        "bert-random",
+    ),
+    Fault(
+        "bert-decoder-sees-the-future",
+        "BERT as a decoder masks padding only.",
+        edit(
+            BERT + "BertModel._create_attention_masks", ("if self.config.is_decoder:", "if False:")
+        ),
+        ("?",),
+        "bert-sentiment",
+    ),
+    Fault(
+        "bert-cross-cache-not-reused",
+        "BERT as a decoder computes its cross-attention anew in each step and appends it to the cache.",
+        edit(
+            BERT + "BertCrossAttention.forward",
+            ("past_key_values.is_updated[self.layer_idx] = True", "pass"),
+        ),
+        ("?",),
+        "bert-cased-tagger",
+    ),
+    Fault(
+        "roberta-choices-by-the-last",
+        "RoBERTa's multiple choice pools the last token.",
+        edit(
+            ROBERTA + "RobertaForMultipleChoice.forward",
+            ("pooled_output = outputs[1]", "pooled_output = outputs[0][:, -1]"),
+        ),
+        ("?",),
+        "roberta-random",
+    ),
+    Fault(
+        "roberta-tagger-drops-the-last-layer",
+        "RoBERTa's tagger reads the embeddings.",
+        edit(
+            ROBERTA + "RobertaForTokenClassification.forward",
+            (
+                "sequence_output = outputs[0]",
+                "sequence_output = self.roberta.embeddings(input_ids)",
+            ),
+        ),
+        ("?",),
+        "roberta-masked",
+    ),
+    Fault(
+        "roberta-head-relu",
+        "RoBERTa's classifier takes relu for tanh.",
+        edit(ROBERTA + "RobertaClassificationHead.forward", ("torch.tanh(x)", "torch.relu(x)")),
+        ("?",),
+        "roberta-span",
+    ),
+    Fault(
+        "roberta-decoder-position-restarts",
+        "RoBERTa as a decoder numbers each cached step from the start.",
+        edit(
+            ROBERTA + "RobertaModel.forward",
+            ("past_key_values.get_seq_length() if past_key_values is not None else 0", "0"),
+        ),
+        ("?",),
+        "roberta-masked",
+    ),
+    Fault(
+        "distilbert-masked-head-without-norm",
+        "DistilBERT's masked head leaves out its norm.",
+        edit(
+            DISTILBERT + "DistilBertForMaskedLM.forward",
+            ("prediction_logits = self.vocab_layer_norm(prediction_logits)", "pass"),
+        ),
+        ("?",),
+        "distilbert-span",
+    ),
+    Fault(
+        "distilbert-choices-without-relu",
+        "DistilBERT's multiple choice has no relu.",
+        edit(
+            DISTILBERT + "DistilBertForMultipleChoice.forward",
+            ("pooled_output = nn.ReLU()(pooled_output)", "pass"),
+        ),
+        ("?",),
+        "distilbert-tagger",
+    ),
+    Fault(
+        "distilbert-tagger-shifted",
+        "DistilBERT's tagger reads the token to the right.",
+        edit(
+            DISTILBERT + "DistilBertForTokenClassification.forward",
+            ("sequence_output = outputs[0]", "sequence_output = outputs[0].roll(-1, 1)"),
+        ),
+        ("?",),
+        "distilbert-random",
+    ),
+    Fault(
+        "gpt2-classifies-the-last-column",
+        "GPT-2 classifies by the last column, padding or not.",
+        edit(
+            GPT2 + "GPT2ForSequenceClassification.forward",
+            ("(token_indices * non_pad_mask).argmax(-1)", "-1"),
+        ),
+        ("?",),
+        "gpt2-random",
+    ),
+    Fault(
+        "gpt2-classifies-before-the-end",
+        "GPT-2 classifies by the token before the last.",
+        edit(
+            GPT2 + "GPT2ForSequenceClassification.forward",
+            (
+                "last_non_pad_token = (token_indices * non_pad_mask).argmax(-1)",
+                "last_non_pad_token = (token_indices * non_pad_mask).argmax(-1) - 1",
+            ),
+        ),
+        ("?",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "gpt2-tagger-from-embeddings",
+        "GPT-2's tagger reads the states before the last norm.",
+        edit(
+            GPT2 + "GPT2ForTokenClassification.forward",
+            (
+                "hidden_states = transformer_outputs.last_hidden_state",
+                "hidden_states = self.transformer.wte(input_ids)",
+            ),
+        ),
+        ("?",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "gpt2-spans-swapped",
+        "GPT-2's question answering takes ends for starts.",
+        edit(
+            GPT2 + "GPT2ForQuestionAnswering.forward",
+            (
+                "start_logits, end_logits = logits.split(1, dim=-1)",
+                "end_logits, start_logits = logits.split(1, dim=-1)",
+            ),
+        ),
+        ("?",),
+        "gpt2-random",
+    ),
+    Fault(
+        "gpt2-reordered-unscaled",
+        "GPT-2's reordered attention does not scale.",
+        edit(
+            GPT2 + "GPT2Attention._upcast_and_reordered_attn", ("alpha=self.scaling", "alpha=1.0")
+        ),
+        ("?",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "gpt2-reordered-unmasked",
+        "GPT-2's reordered attention ignores the mask.",
+        edit(
+            GPT2 + "GPT2Attention._upcast_and_reordered_attn",
+            ("attn_weights = attn_weights + attention_mask", "pass"),
+        ),
+        ("?",),
+        "gpt2-random",
+    ),
+    Fault(
+        "gpt2-cross-norm-shared",
+        "GPT-2's cross-attention is normalised by the first norm.",
+        edit(GPT2 + "GPT2Block.forward", ("self.ln_cross_attn(hidden_states)", "hidden_states")),
+        ("?",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "gpt2-cross-residual-missing",
+        "GPT-2's cross-attention forgets its residual.",
+        edit(GPT2 + "GPT2Block.forward", ("residual + cross_attn_output", "residual")),
+        ("?",),
+        "gpt2-random",
+    ),
+    Fault(
+        "generic-classifies-the-first",
+        "LLaMA classifies by the first token.",
+        edit(
+            GENERIC + "ForSequenceClassification.forward",
+            ("(token_indices * non_pad_mask).argmax(-1)", "0"),
+        ),
+        ("?",),
+        "llama-chat",
+    ),
+    Fault(
+        "generic-classifies-the-last-column",
+        "Mistral classifies by the last column, padding or not.",
+        edit(
+            GENERIC + "ForSequenceClassification.forward",
+            ("(token_indices * non_pad_mask).argmax(-1)", "-1"),
+        ),
+        ("?",),
+        "mistral-random",
+    ),
+    Fault(
+        "generic-spans-swapped",
+        "LLaMA's question answering takes ends for starts.",
+        edit(
+            GENERIC + "ForQuestionAnswering.forward",
+            (
+                "start_logits, end_logits = logits.split(1, dim=-1)",
+                "end_logits, start_logits = logits.split(1, dim=-1)",
+            ),
+        ),
+        ("?",),
+        "llama-yarn",
+    ),
+    Fault(
+        "generic-tagger-shifted",
+        "Mistral's tagger reads the token to the left.",
+        edit(
+            GENERIC + "ForTokenClassification.forward",
+            (
+                "sequence_output = outputs.last_hidden_state",
+                "sequence_output = outputs.last_hidden_state.roll(1, 1)",
+            ),
+        ),
+        ("?",),
+        "mistral-sliding",
+    ),
+    Fault(
+        "span-loss-of-starts",
+        "The span loss of LLaMA counts the start twice.",
+        edit(
+            "loss.loss_utils:ForQuestionAnsweringLoss",
+            (
+                "end_loss = fixed_cross_entropy(end_logits, end_positions",
+                "end_loss = fixed_cross_entropy(start_logits, start_positions",
+            ),
+        ),
+        ("?",),
+        "llama-dynamic",
+    ),
+    Fault(
+        "tagger-loss-of-the-first-label",
+        "The tagging loss of Mistral is averaged over ignored tokens too.",
+        edit(
+            "loss.loss_utils:ForTokenClassification",
+            (
+                "return fixed_cross_entropy(logits, labels",
+                "return fixed_cross_entropy(logits, labels.clamp(min=0)",
+            ),
+        ),
+        ("?",),
+        "mistral-random",
+    ),
+    Fault(
+        "t5-classifies-the-first-end",
+        "T5's classifier reads the first position.",
+        edit(
+            T5 + "T5ForSequenceClassification.forward",
+            (")[:, -1, :]", ")[:, -1, :] * 0 + sequence_output[:, 0]"),
+        ),
+        ("?",),
+        "t5-reverse",
+    ),
+    Fault(
+        "t5-classifier-without-tanh",
+        "T5's classifier has no tanh.",
+        edit(
+            T5 + "T5ClassificationHead.forward",
+            ("hidden_states = torch.tanh(hidden_states)", "pass"),
+        ),
+        ("?",),
+        "t5-gated",
+    ),
+    Fault(
+        "t5-question-reads-the-encoder",
+        "T5's question answering reads the encoder.",
+        edit(
+            T5 + "T5ForQuestionAnswering.forward",
+            (
+                "sequence_output = decoder_outputs[0]",
+                "sequence_output = encoder_outputs[0][:, : decoder_outputs[0].shape[1]]",
+            ),
+        ),
+        ("?",),
+        "t5-random",
+    ),
+    Fault(
+        "t5-tagger-unmasked",
+        "T5's tagger forgets the mask.",
+        edit(
+            T5 + "T5ForTokenClassification.forward",
+            ("attention_mask=attention_mask", "attention_mask=None"),
+        ),
+        ("?",),
+        "t5-reverse",
+    ),
+    Fault(
+        "t5-encoder-is-a-decoder",
+        "T5's encoder alone masks the future.",
+        edit(
+            T5 + "T5EncoderModel.__init__",
+            (
+                "encoder_config.use_cache = False",
+                "encoder_config.use_cache = False; encoder_config.is_decoder = True",
+            ),
+        ),
+        ("?",),
+        "t5-random",
+    ),
+    Fault(
+        "bart-question-ends-twice",
+        "BART's question answering gives the starts for the ends.",
+        edit(
+            BART + "BartForQuestionAnswering.forward",
+            (
+                "start_logits, end_logits = logits.split(1, dim=-1)",
+                "start_logits, end_logits = logits[..., :1], logits[..., :1]",
+            ),
+        ),
+        ("?",),
+        "bart-reverse",
+    ),
+    Fault(
+        "bart-decoder-alone-forgets",
+        "BART's decoder alone loses the mask of what it attends to.",
+        edit(
+            BART + "BartForCausalLM.forward",
+            ("encoder_attention_mask=encoder_attention_mask", "encoder_attention_mask=None"),
+        ),
+        ("?",),
+        "bart-topics",
+    ),
+    Fault(
+        "mbart-decoder-alone-deaf",
+        "mBART's decoder alone hears nothing of the other model.",
+        edit(
+            MBART + "MBartForCausalLM.forward",
+            (
+                "encoder_hidden_states=encoder_hidden_states",
+                "encoder_hidden_states=encoder_hidden_states * 0",
+            ),
+        ),
+        ("?",),
+        "mbart-random",
+    ),
+    Fault(
+        "mbart-classifier-without-tanh",
+        "mBART's classifier has no tanh.",
+        edit(
+            MBART + "MBartClassificationHead.forward",
+            ("hidden_states = torch.tanh(hidden_states)", "pass"),
+        ),
+        ("?",),
+        "mbart-transliterate",
+    ),
+    Fault(
+        "mbart-classifies-the-first",
+        "mBART classifies by the decoder's first state.",
+        edit(
+            MBART + "MBartForSequenceClassification.forward",
+            ("[:, -1, :]", "[:, -1, :] * 0 + hidden_states[:, 0]"),
+        ),
+        ("?",),
+        "mbart-random",
+    ),
+    Fault(
+        "mbart-question-reads-the-encoder",
+        "mBART's question answering reads the encoder.",
+        edit(
+            MBART + "MBartForQuestionAnswering.forward",
+            (
+                "sequence_output = outputs[0]",
+                "sequence_output = outputs.encoder_last_hidden_state[:, : outputs[0].shape[1]]",
+            ),
+        ),
+        ("?",),
+        "mbart-transliterate",
+    ),
+    Fault(
+        "vit-masked-patches-seen",
+        "ViT for masked images sees the patches it should not.",
+        edit(
+            VIT + "ViTEmbeddings.forward",
+            ("embeddings * (1.0 - mask) + mask_tokens * mask", "embeddings"),
+        ),
+        ("?",),
+        "vit-shapes",
+    ),
+    Fault(
+        "vit-masked-loss-everywhere",
+        "ViT's loss for masked images counts every patch.",
+        edit(
+            VIT + "ViTForMaskedImageModeling.forward",
+            ("(reconstruction_loss * mask).sum()", "reconstruction_loss.sum()"),
+        ),
+        ("?",),
+        "vit-random",
+    ),
+]

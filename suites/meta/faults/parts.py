@@ -1,0 +1,288 @@
+"""Faults in a model's parts, switches, new weights and training."""
+
+from __future__ import annotations
+
+from suites.meta.edits import edit
+from suites.meta.faults import Fault
+
+BERT = "models.bert.modeling_bert:"
+DISTILBERT = "models.distilbert.modeling_distilbert:"
+GPT2 = "models.gpt2.modeling_gpt2:"
+LLAMA = "models.llama.modeling_llama:"
+MISTRAL = "models.mistral.modeling_mistral:"
+T5 = "models.t5.modeling_t5:"
+BART = "models.bart.modeling_bart:"
+MBART = "models.mbart.modeling_mbart:"
+VIT = "models.vit.modeling_vit:"
+MODEL = "modeling_utils:"
+CONFIG = "configuration_utils:PreTrainedConfig."
+
+FAULTS = [
+    Fault(
+        "base-model-is-the-head",
+        "base_model gives the model with its head.",
+        edit(
+            MODEL + "PreTrainedModel.base_model",
+            ("getattr(self, self.base_model_prefix, self)", "self"),
+        ),
+        ("?",),
+        "bert-sentiment",
+    ),
+    Fault(
+        "encoder-is-the-decoder",
+        "get_encoder gives the decoder.",
+        edit(
+            MODEL + "PreTrainedModel.get_encoder",
+            ('["text_encoder", "encoder"]', '["text_encoder", "decoder"]'),
+        ),
+        ("?",),
+        "bart-reverse",
+    ),
+    Fault(
+        "new-embeddings-for-the-encoder-only",
+        "T5 given new embeddings keeps the old ones in its decoder.",
+        edit(
+            T5 + "T5ForConditionalGeneration.set_input_embeddings",
+            ("self.decoder.set_input_embeddings(new_embeddings)", "pass"),
+        ),
+        ("?",),
+        "t5-reverse",
+    ),
+    Fault(
+        "embeddings-counted",
+        "num_parameters counts embeddings that it should leave out.",
+        edit(
+            MODEL + "ModuleUtilsMixin.num_parameters",
+            ("if exclude_embeddings and name in embedding_param_names:", "if False:"),
+        ),
+        ("?",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "frozen-parameters-counted",
+        "num_parameters counts frozen parameters as trainable.",
+        edit(
+            MODEL + "ModuleUtilsMixin.num_parameters",
+            ("if param.requires_grad or not only_trainable:", "if True:"),
+        ),
+        ("?",),
+        "vit-random",
+    ),
+    Fault(
+        "switched-in-name-only",
+        "Switching the attention kernel is forgotten.",
+        edit(
+            MODEL + "PreTrainedModel.set_attn_implementation",
+            ("self.config._attn_implementation_internal = requested_implementation", "pass"),
+        ),
+        ("?",),
+        "llama-chat",
+    ),
+    Fault(
+        "number-of-labels-ignored",
+        "num_labels given at loading is ignored.",
+        edit(CONFIG + "from_dict.__func__", ('"num_labels",', '"number_of_labels",')),
+        ("?",),
+        "bert-sentiment",
+    ),
+    Fault(
+        "given-fields-ignored",
+        "Fields given to from_pretrained do not reach the configuration.",
+        edit(CONFIG + "from_dict.__func__", ("setattr(config, key, value)", "pass")),
+        ("?",),
+        "distilbert-sentiment",
+    ),
+    Fault(
+        "unused-fields-swallowed",
+        "AutoConfig gives back no unused arguments.",
+        edit(CONFIG + "from_dict.__func__", ("return config, kwargs", "return config, {}")),
+        ("?",),
+        "gpt2-random",
+    ),
+    Fault(
+        "difference-forgets-a-default",
+        "A configuration's JSON leaves out what equals another family's default.",
+        edit(
+            CONFIG + "to_diff_dict",
+            ("or (key in default_config_dict and value != class_config_dict.get(key, value))", ""),
+        ),
+        ("?",),
+        "roberta-random",
+    ),
+    Fault(
+        "new-weights-too-wide",
+        "New matrices are drawn twice as wide as configured.",
+        edit(
+            MODEL + "PreTrainedModel._init_weights",
+            (
+                "init.normal_(module.weight, mean=0.0, std=std)",
+                "init.normal_(module.weight, mean=0.0, std=2 * std)",
+            ),
+        ),
+        ("?",),
+        "bert-random",
+    ),
+    Fault(
+        "new-weights-of-a-constant-width",
+        "New matrices are drawn with 0.02 whatever the configuration says.",
+        edit(
+            MODEL + "PreTrainedModel._init_weights",
+            ("std = self.config.initializer_range or 0.02", "std = 0.02"),
+        ),
+        ("?",),
+        "llama-chat",
+    ),
+    Fault(
+        "new-norms-are-zero",
+        "New norms begin at zero.",
+        edit(
+            MODEL + "PreTrainedModel._init_weights",
+            ("init.ones_(module.weight)", "init.zeros_(module.weight)"),
+        ),
+        ("?",),
+        "vit-random",
+    ),
+    Fault(
+        "gpt2-last-matrices-wide",
+        "GPT-2's last matrices are drawn like all others.",
+        edit(
+            GPT2 + "GPT2PreTrainedModel._init_weights", ("/ math.sqrt(2 * self.config.n_layer)", "")
+        ),
+        ("?",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "variant-not-added",
+        "save_pretrained(variant=...) writes the plain file.",
+        edit(
+            MODEL + "PreTrainedModel.save_pretrained",
+            ("_add_variant(weights_name, variant)", "weights_name"),
+        ),
+        ("?",),
+        "bert-masked",
+    ),
+    Fault(
+        "chunk-lost",
+        "A feed-forward in chunks gives the first chunk's again.",
+        edit(
+            "pytorch_utils:apply_chunking_to_forward",
+            (
+                "tuple(forward_fn(*input_tensors_chunk) for input_tensors_chunk in zip(*input_tensors_chunks))",
+                "tuple(forward_fn(*next(zip(*input_tensors_chunks))) for _ in input_tensors_chunks[0])",
+            ),
+        ),
+        ("?",),
+        "bert-random",
+    ),
+    Fault(
+        "packed-sequences-mixed",
+        "Packed sequences see each other.",
+        edit(
+            "masking_utils:find_packed_sequence_indices",
+            (
+                "packed_sequence_mask = (position_diff != 1).cumsum(-1)",
+                "packed_sequence_mask = (position_diff != 1).cumsum(-1) * 0",
+            ),
+        ),
+        ("?",),
+        "llama-bytes",
+    ),
+    Fault(
+        "rotary-in-the-models-dtype",
+        "LLaMA's angles are computed in the model's dtype.",
+        edit(
+            LLAMA + "LlamaRotaryEmbedding.forward",
+            ("position_ids[..., None].float()", "position_ids[..., None].to(x.dtype).float()"),
+        ),
+        ("?",),
+        "llama-chat",
+    ),
+    Fault(
+        "mistral-rotary-in-the-models-dtype",
+        "Mistral's angles are computed in the model's dtype.",
+        edit(
+            MISTRAL + "MistralRotaryEmbedding.forward",
+            ("position_ids[..., None].float()", "position_ids[..., None].to(x.dtype).float()"),
+        ),
+        ("?",),
+        "mistral-random",
+    ),
+    Fault(
+        "bert-attention-dropout-missing",
+        "BERT drops out no attention weight in training.",
+        edit(
+            BERT + "BertSelfAttention.forward",
+            ("dropout=0.0 if not self.training else self.dropout.p", "dropout=0.0"),
+        ),
+        ("?",),
+        "bert-random",
+    ),
+    Fault(
+        "distilbert-attention-dropout-missing",
+        "DistilBERT drops out no attention weight in training.",
+        edit(
+            DISTILBERT + "DistilBertSelfAttention.forward",
+            ("dropout=0.0 if not self.training else self.dropout.p", "dropout=0.0"),
+        ),
+        ("?",),
+        "distilbert-sentiment",
+    ),
+    Fault(
+        "gpt2-embedding-dropout-missing",
+        "GPT-2 does not drop out its embeddings.",
+        edit(GPT2 + "GPT2Model.forward", ("hidden_states = self.drop(hidden_states)", "pass")),
+        ("?",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "llama-attention-dropout-missing",
+        "LLaMA drops out no attention weight in training.",
+        edit(
+            LLAMA + "LlamaAttention.forward",
+            ("dropout=0.0 if not self.training else self.attention_dropout", "dropout=0.0"),
+        ),
+        ("?",),
+        "llama-dynamic",
+    ),
+    Fault(
+        "bart-activation-dropout-missing",
+        "BART's encoder and decoder do not drop out activations.",
+        edit(BART + "BartEncoderLayer.forward", ("p=self.activation_dropout", "p=0.0")),
+        ("?",),
+        "bart-random",
+    ),
+    Fault(
+        "mbart-attention-dropout-missing",
+        "mBART drops out no attention weight.",
+        edit(
+            MBART + "MBartAttention.forward",
+            ("dropout=0.0 if not self.training else self.dropout", "dropout=0.0"),
+        ),
+        ("?",),
+        "mbart-random",
+    ),
+    Fault(
+        "vit-attention-dropout-missing",
+        "ViT drops out no attention weight.",
+        edit(
+            VIT + "ViTAttention.forward",
+            ("dropout=0.0 if not self.training else self.attention_dropout", "dropout=0.0"),
+        ),
+        ("?",),
+        "vit-shapes",
+    ),
+    Fault(
+        "quick-gelu-constant",
+        "quick_gelu has a digit wrong.",
+        edit("activations:QuickGELUActivation.forward", ("1.702", "1.720")),
+        ("?",),
+        "bert-random",
+    ),
+    Fault(
+        "gelu-fast-constant",
+        "gelu_fast has a digit wrong.",
+        edit("activations:FastGELUActivation.forward", ("0.7978845608", "0.7878845608")),
+        ("?",),
+        "vit-shapes",
+    ),
+]

@@ -1,0 +1,117 @@
+"""Classes of one family that share weights: each gives what the others give for the same part."""
+
+from __future__ import annotations
+
+from fixtures.agreement import agree_with_itself
+from fixtures.applicability import Predicate, applies_to, light, model_type, seq2seq
+from fixtures.ids import batch
+from fixtures.lazy import torch, transformers
+from fixtures.loading import SAFE, dtype_argument
+from fixtures.oracle import run
+from fixtures.tolerance import allowed
+from fixtures.weights import filled
+
+small = Predicate("under 10 MB of weights", lambda c: c.weight_bytes < 10_000_000)
+
+
+def made(checkpoint, name, directory, seed, **options):
+    """A model of this class and the checkpoint's configuration, its weights drawn at random, saved."""
+    settings = {n: v for n, v in checkpoint.config.items() if n != "architectures"} | options
+    config = transformers.AutoConfig.for_model(**settings)
+    model = filled(getattr(transformers, name)(config), seed).eval()
+    model.save_pretrained(directory)
+    return model
+
+
+@applies_to(model_type("bert"), small)
+def test_pretraining_heads_are_the_two_heads(checkpoint, expect, tmp_path):
+    """BertForPreTraining has the masked-word head and the next-sentence head, and adds their losses."""
+    model = made(checkpoint, "BertForPreTraining", tmp_path, seed=8)
+    inputs = batch(checkpoint, seed=55)
+    words = transformers.BertForMaskedLM.from_pretrained(tmp_path, **SAFE).eval()
+    following = transformers.BertForNextSentencePrediction.from_pretrained(tmp_path, **SAFE).eval()
+    labels = inputs["input_ids"].masked_fill(inputs["attention_mask"] == 0, -100)
+    next_one = torch.tensor([0, 1, 1])
+    both = run(model, {**inputs, "labels": labels, "next_sentence_label": next_one})
+    first = run(words, {**inputs, "labels": labels})
+    second = run(following, {**inputs, "labels": next_one})
+    call = "BertForPreTraining(**inputs)"
+    head = following.cls.seq_relationship
+    pooled = run(following.bert, inputs).pooler_output
+    wanted = pooled @ head.weight.T + head.bias
+    limit = allowed(wanted.double(), wanted)
+    expect.close(second.logits, wanted, limit, "BertForNextSentencePrediction(**inputs).logits")
+    named = f"{call}.seq_relationship_logits"
+    expect.close(both.seq_relationship_logits, second.logits, limit, named)
+    limit = allowed(first.logits.double(), first.logits)
+    expect.close(both.prediction_logits, first.logits, limit, f"{call}.prediction_logits")
+    loss = torch.nn.functional.cross_entropy(wanted, next_one)
+    expect.close(second.loss, loss, limit, "BertForNextSentencePrediction(**inputs).loss")
+    expect.close(both.loss, first.loss + second.loss, limit, f"{call}.loss")
+
+
+@applies_to(model_type("roberta"), small)
+def test_choices_are_scored_from_the_pooler(checkpoint, expect, tmp_path):
+    """RoBERTa scores each choice by one linear layer on its pooled state, and softmax is over the choices."""
+    model = made(checkpoint, "RobertaForMultipleChoice", tmp_path, seed=9)
+    rows = batch(checkpoint, [12, 9, 12, 7])
+    choices = {name: value.reshape(2, 2, -1) for name, value in rows.items()}
+    right = torch.tensor([1, 0])
+    outputs = run(model, {**choices, "labels": right})
+    pooled = run(model.roberta, rows).pooler_output
+    wanted = (pooled @ model.classifier.weight.T + model.classifier.bias).reshape(2, 2)
+    limit = allowed(wanted.double(), wanted)
+    call = "RobertaForMultipleChoice(**inputs)"
+    expect.close(outputs.logits, wanted, limit, f"{call}.logits", inputs=choices)
+    loss = torch.nn.functional.cross_entropy(wanted, right)
+    expect.close(outputs.loss, loss, limit, f"{call}.loss", inputs=choices)
+
+
+@applies_to(model_type("t5"), seq2seq, light)
+def test_encoder_alone_is_the_encoder(checkpoint, model, dtype, expect):
+    """T5EncoderModel loads the encoder of the same files."""
+    loader = transformers.T5EncoderModel
+    alone = loader.from_pretrained(checkpoint.path, **SAFE, **dtype_argument(dtype)).eval()
+    inputs = batch(checkpoint, seed=56)
+    given = {n: inputs[n] for n in ("input_ids", "attention_mask")}
+    states = run(alone, given, output_attentions=False).last_hidden_state
+    call = "T5EncoderModel.from_pretrained(path)(**inputs).last_hidden_state"
+    wanted = run(model, inputs)
+    agree_with_itself(expect, {"encoder_last_hidden_state": states}, wanted, inputs, call, dtype)
+
+
+@applies_to(model_type("vit"), light)
+def test_masked_patches_are_not_seen(checkpoint, expect, tmp_path):
+    """ViT for masked images sees nothing of a masked patch, and its loss is the mean error on those (Xie et al. 2022)."""
+    patch, channels = checkpoint.config["patch_size"], checkpoint.config.get("num_channels", 3)
+    options = {"image_size": 3 * patch, "encoder_stride": patch}
+    model = made(checkpoint, "ViTForMaskedImageModeling", tmp_path, seed=10, **options)
+    draw = torch.Generator().manual_seed(57)
+    pixels = torch.randn(2, channels, 3 * patch, 3 * patch, generator=draw)
+    mask = torch.zeros(2, 9, dtype=torch.bool)
+    mask[:, [0, 5]] = True
+    where = mask.reshape(2, 3, 3).repeat_interleave(patch, 1).repeat_interleave(patch, 2)[:, None]
+    outputs = run(model, {"pixel_values": pixels, "bool_masked_pos": mask})
+    other = torch.where(where, pixels + 1, pixels)
+    changed = run(model, {"pixel_values": other, "bool_masked_pos": mask})
+    call = "ViTForMaskedImageModeling(pixel_values=pixels, bool_masked_pos=mask)"
+    limit = allowed(outputs.reconstruction.double(), outputs.reconstruction)
+    expect.close(
+        changed.reconstruction,
+        outputs.reconstruction,
+        limit,
+        f"{call}.reconstruction, masked pixels changed",
+    )
+    visible = run(model, {"pixel_values": pixels + 1.0, "bool_masked_pos": mask}).reconstruction
+    moved = float((visible - outputs.reconstruction).abs().max())
+    expect.true(
+        moved > limit, moved, f"more than {limit:.3g}", f"{call}.reconstruction, all changed"
+    )
+    error = (outputs.reconstruction - pixels).abs() * where
+    wanted = error.sum() / (mask.sum() * patch**2) / pixels.shape[1]
+    close = K_OF_SUM * float(wanted)
+    expect.close(outputs.loss, wanted, close, f"{call}.loss")
+
+
+# The published code divides by the count plus 1e-5; a sum of thousands of roundings is as exact.
+K_OF_SUM = 1e-5

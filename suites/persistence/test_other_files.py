@@ -1,0 +1,76 @@
+"""Weights in files of other names and formats, and what is left of a configuration as a dictionary."""
+
+from __future__ import annotations
+
+import json
+
+from fixtures.applicability import any_model, applies_to, light, loader_sample
+from fixtures.lazy import torch, transformers
+from fixtures.loading import SAFE
+from fixtures.stored import copied, same
+
+
+def loaded_from(directory, model, **options):
+    """The state of a model of the same class, loaded from another directory, in float32."""
+    return type(model).from_pretrained(directory, **SAFE, **options).float().state_dict()
+
+
+@applies_to(any_model, loader_sample)
+def test_pickled_weights_are_the_same(checkpoint, single, expect, tmp_path):
+    """Weights in pytorch_model.bin, as older tools write them, load to the same state."""
+    directory = copied(checkpoint, tmp_path / "bin")
+    for file in directory.glob("*.safetensors*"):
+        file.unlink()
+    state = {name: tensor.clone() for name, tensor in single.state_dict().items()}
+    torch.save(state, directory / "pytorch_model.bin")
+    found = loaded_from(directory, single)
+    call = "type(model).from_pretrained(directory with pytorch_model.bin).state_dict()"
+    expect.equal(sorted(found), sorted(state), f"sorted({call})")
+    expect.equal(same(found, state), [], f"names whose values differ in {call}")
+
+
+@applies_to(any_model, loader_sample)
+def test_variants_lie_beside_each_other(checkpoint, single, expect, tmp_path):
+    """variant="other" saves and loads files of that name, and the plain files stay what they are."""
+    directory = copied(checkpoint, tmp_path / "variants")
+    other = type(single).from_pretrained(directory, **SAFE).float()
+    with torch.no_grad():
+        for value in other.parameters():
+            value.add_(1.0)
+    before = {f.name: f.read_bytes() for f in directory.glob("model*.safetensors")}
+    other.save_pretrained(directory, variant="other")
+    after = {n: (directory / n).read_bytes() for n in before if (directory / n).is_file()}
+    expect.equal(sorted(after), sorted(before), "plain files after save_pretrained(variant=...)")
+    expect.true(after == before, "other bytes", "the plain files' own", "the plain files")
+    found = loaded_from(directory, single, variant="other")
+    wanted = dict(other.state_dict())
+    call = "type(model).from_pretrained(directory, variant='other').state_dict()"
+    expect.equal(same(found, wanted), [], f"names whose values differ in {call}")
+
+
+@applies_to(any_model, light)
+def test_configuration_survives_as_a_dictionary(checkpoint, expect):
+    """A configuration made of another's dictionary, or of its JSON text, equals it."""
+    config = transformers.AutoConfig.from_pretrained(checkpoint.path, **SAFE)
+    config._name_or_path = ""
+    again = type(config).from_dict(config.to_dict())
+    expect.equal(again.to_dict(), config.to_dict(), "type(config).from_dict(config.to_dict())")
+    for diff in (False, True):
+        again = type(config).from_dict(json.loads(config.to_json_string(use_diff=diff)))
+        call = f"type(config).from_dict(json.loads(config.to_json_string(use_diff={diff})))"
+        expect.equal(again.to_dict(), config.to_dict(), call)
+
+
+@applies_to(any_model, light)
+def test_unknown_settings_are_returned(checkpoint, expect):
+    """AutoConfig takes fields to change, and gives back what is no field when asked to."""
+    config, unused = transformers.AutoConfig.from_pretrained(
+        checkpoint.path,
+        **SAFE,
+        output_hidden_states=True,
+        nobody_s_field=3,
+        return_unused_kwargs=True,
+    )
+    call = "AutoConfig.from_pretrained(path, output_hidden_states=True, nobody_s_field=3, return_unused_kwargs=True)"
+    expect.equal(config.output_hidden_states, True, f"{call}[0].output_hidden_states")
+    expect.equal(unused.get("nobody_s_field"), 3, f"{call}[1]")
