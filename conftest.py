@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import pytest
@@ -99,12 +99,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             mark_known(item, name)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-    """Keep only the end of a known deviation's traceback: rendering the library's costs seconds."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Render no traceback of a known deviation, which costs seconds; what may fail and passes, passed."""
     known = item.get_closest_marker("xfail") and not item.config.option.runxfail
     if known and call.excinfo is not None:
         call.excinfo.traceback = call.excinfo.traceback[-1:]
+    report = yield
+    if known and report.passed and hasattr(report, "wasxfail"):
+        del report.wasxfail
+    return report
 
 
 def nobody_owed(item: pytest.Item) -> bool:

@@ -6,7 +6,7 @@ from fixtures.applicability import any_head, any_model, applies_to, light, refer
 from fixtures.gradients import judged_gradients, library_gradients, rounding
 from fixtures.ids import batch, labels
 from fixtures.lazy import torch
-from fixtures.loading import fresh_model
+from fixtures.loading import checkpoint_activations, fresh_model
 from fixtures.stored import fingerprint
 from fixtures.tolerance import allowed
 
@@ -46,7 +46,7 @@ def test_checkpointing_changes_no_gradient(checkpoint, device, dtype, expect):
     inputs |= labels(checkpoint, inputs)
     torch.manual_seed(1)
     plain = library_gradients(model, inputs)
-    model.gradient_checkpointing_enable()
+    checkpoint_activations(model)
     torch.manual_seed(1)
     frugal = library_gradients(model, inputs)
     expect.equal(
