@@ -73,6 +73,7 @@ def test_chat_ids_are_the_rendered_text(checkpoint, tokenizer, expect):
 def test_batch_of_chats_is_each_chat(checkpoint, tokenizer, expect):
     """A list of conversations renders to the rendering of each."""
     found = accepted(checkpoint, False)
+    expect.true(bool(found), found, "a conversation the template takes", "tokenizer.chat_template")
     got = tokenizer.apply_chat_template([messages for messages, _ in found], tokenize=False)
     expect.equal(
         got,
@@ -113,6 +114,7 @@ def test_given_template_wins(checkpoint, tokenizer, expect):
 def test_final_message_can_be_continued(checkpoint, tokenizer, expect):
     """continue_final_message ends the rendering with the last message's text."""
     found = accepted(checkpoint, False)
+    expect.true(bool(found), found, "a conversation the template takes", "tokenizer.chat_template")
     messages = [*found[0][0], {"role": "assistant", "content": "The answer is"}]
     call = "tokenizer.apply_chat_template(messages, tokenize=False, continue_final_message=True)"
     got = tokenizer.apply_chat_template(messages, tokenize=False, continue_final_message=True)

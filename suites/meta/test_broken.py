@@ -1,0 +1,280 @@
+"""Damaged, odd and hostile checkpoints: one line or a red check, in bounded time, and nothing runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures import chat, hub
+from fixtures.catalogue import BUILT_IN, chosen_checkpoints, entries, hub_checkpoints
+from fixtures.checkpoint import Checkpoint
+from fixtures.errors import UserError, one_line
+from fixtures.expect import few
+from fixtures.lazy import torch
+from fixtures.traits import added_tokens, infer_traits
+
+pytestmark = pytest.mark.meta
+
+ROOT = Path(__file__).parents[2]
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+
+
+def copy(target: Path, name: str = "bert-sentiment") -> Path:
+    """A copy of a built-in checkpoint, called something else."""
+    return Path(shutil.copytree(BUILT_IN / name, target / "stranger"))
+
+
+def header(content: Any, numbers: bytes = b"") -> bytes:
+    """A safetensors file with this header."""
+    text = content if isinstance(content, bytes) else json.dumps(content).encode()
+    return struct.pack("<Q", len(text)) + text + numbers
+
+
+def tensor(shape: Any, end: int = 4) -> dict[str, Any]:
+    """The header of a file with one tensor."""
+    return {"a": {"dtype": "F32", "shape": shape, "data_offsets": [0, end]}}
+
+
+CONTENTS = {
+    "empty": ("model.safetensors", b"", "empty"),
+    "pointer": ("model.safetensors", POINTER, "git lfs pull"),
+    "header beyond the file": ("model.safetensors", struct.pack("<Q", 2**62), "cut off"),
+    "header of brackets": ("model.safetensors", header(b"[" * 200_000), "cannot be read"),
+    "header cut off": ("model.safetensors", header(tensor([1], 8), b"0000"), "cut off"),
+    "shape of words": ("model.safetensors", header(tensor(["x"]), b"0000"), "shape"),
+    "shape beyond the bytes": ("model.safetensors", header(tensor([2**40]), b"0000"), "bytes"),
+    "config cut off": ("config.json", b'{"model_type": "bert",', "not readable as JSON"),
+    "config of bytes": ("config.json", b"\xff\xfe\x00", "not readable as JSON"),
+    "config nested deep": ("config.json", b'{"a":' + b"[" * 100_000, "not readable as JSON"),
+    "config a list": ("config.json", b"[]", "holds no JSON object"),
+    "tokenizer without model": ("tokenizer.json", b'{"version": 1}', "holds no model"),
+    "tokens without ids": (
+        "tokenizer.json",
+        b'{"model": {"vocab": {}}, "added_tokens": ["x"]}',
+        "added_tokens",
+    ),
+    "settings of numbers": ("tokenizer_config.json", b'{"tokenizer_class": 5}', "tokenizer_class"),
+    "template a number": ("tokenizer_config.json", b'{"chat_template": 5}', "chat_template"),
+    "ids of words": (
+        "tokenizer_config.json",
+        b'{"added_tokens_decoder": {"x": {"content": "a"}}}',
+        "added_tokens_decoder",
+    ),
+    "index without map": ("model.safetensors.index.json", b"{}", "weight_map"),
+    "index outside": (
+        "model.safetensors.index.json",
+        b'{"weight_map": {"a": "../../x.safetensors"}}',
+        "no safetensors file beside it",
+    ),
+    "index of pickles": (
+        "model.safetensors.index.json",
+        b'{"weight_map": {"a": "evil.bin"}}',
+        "no safetensors file beside it",
+    ),
+    "absent shard": (
+        "model.safetensors.index.json",
+        b'{"weight_map": {"a": "other.safetensors"}}',
+        "which is missing",
+    ),
+    "absent tensor": (
+        "model.safetensors.index.json",
+        b'{"weight_map": {"a": "model.safetensors"}}',
+        "lacks a",
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", CONTENTS)
+def test_damaged_file_is_named(tmp_path: Path, damage: str) -> None:
+    """A file that cannot be what its name says is one line that names it, before it is loaded."""
+    name, content, says = CONTENTS[damage]
+    directory = copy(tmp_path)
+    (directory / name).write_bytes(content)
+    with pytest.raises(UserError, match=says) as refusal:
+        chosen_checkpoints([str(directory)])
+    assert name.split(".", maxsplit=1)[0] in str(refusal.value)
+    assert len(one_line(str(refusal.value), 500).splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
+@pytest.mark.parametrize("kind", ["directory", "fifo", "loop", "dangling"])
+def test_what_is_no_file_is_not_opened(tmp_path: Path, name: str, kind: str) -> None:
+    """Directories, pipes and links that lead nowhere in place of files are refused unopened."""
+    file = copy(tmp_path) / name
+    file.unlink()
+    {
+        "directory": file.mkdir,
+        "fifo": lambda: os.mkfifo(file),
+        "loop": lambda: file.symlink_to(file.name),
+        "dangling": lambda: file.symlink_to("gone"),
+    }[kind]()
+    with pytest.raises(UserError, match=r"regular file|leads nowhere"):
+        chosen_checkpoints([str(file.parent)])
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("num_hidden_layers", 10**6),
+        ("decoder_layers", 10**7),
+        ("hidden_size", 10**9),
+        ("intermediate_size", 10**9),
+        ("vocab_size", 10**12),
+        ("num_labels", 10**9),
+        ("text_config", {"n_layer": 10**6}),
+    ],
+)
+def test_absurd_size_costs_nothing(tmp_path: Path, field: str, value: Any) -> None:
+    """A configuration beyond what the weight files can hold is refused before memory is spent."""
+    file = copy(tmp_path) / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {field: value}))
+    with pytest.raises(UserError, match="but the weight files hold"):
+        chosen_checkpoints([str(file.parent)])
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in BUILT_IN.iterdir() if path.is_dir()))
+def test_healthy_directory_is_taken(name: str) -> None:
+    """Every built-in checkpoint is accepted as a stranger's, with the traits it has by name."""
+    (stranger,) = chosen_checkpoints([str(BUILT_IN / name)])
+    assert stranger.source == "path"
+    assert stranger.traits == infer_traits(BUILT_IN / name)
+
+
+def test_pickled_weights_are_refused(tmp_path: Path) -> None:
+    """A directory with only pickled weights is refused, and told how to save them."""
+    directory = copy(tmp_path, "gpt2-counting")
+    (directory / "model.safetensors").rename(directory / "pytorch_model.bin")
+    with pytest.raises(UserError, match=r"only pickled weights .* safe_serialization"):
+        chosen_checkpoints([str(directory)])
+
+
+def test_adapter_alone_is_told(tmp_path: Path) -> None:
+    """A directory with an adapter and no base model says so."""
+    directory = copy(tmp_path)
+    (directory / "config.json").rename(directory / "adapter_config.json")
+    with pytest.raises(UserError, match="merge it into its base model"):
+        chosen_checkpoints([str(directory)])
+
+
+def test_escapes_never_reach_the_terminal(tmp_path: Path) -> None:
+    """Control characters of names and messages are shown as spaces."""
+    directory = copy(tmp_path).rename(tmp_path / "a\x1b[2Jb\x07c")
+    (checkpoint,) = chosen_checkpoints([str(directory)])
+    assert checkpoint.name == "ab c"
+    assert one_line("x\n\x1b[31my" + "z" * 999, 10) == "x yzzzz..."
+
+
+def test_added_tokens_are_the_named_ones(tmp_path: Path) -> None:
+    """Tokens are what the files name as such: as texts, objects or lists, and no other list of texts."""
+    named = {
+        "cls_token": "[C]",
+        "pad_token": {"content": "[P]", "__type": "AddedToken"},
+        "additional_special_tokens": ["<a>", {"content": "<b>"}],
+        "model_input_names": ["input_ids"],
+        "padding_side": "left",
+    }
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(named))
+    assert set(added_tokens(tmp_path)) == {"[C]", "[P]", "<a>", "<b>"}
+
+
+TEMPLATES = {
+    "endless": "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+    "long": "{{ 'a' * 10 ** 10 }}",
+    "many": "{% for a in range(99999) %}{{ 'a' * 999 }}{% endfor %}",
+    "escaping": "{{ ''.__class__.__mro__[1].__subclasses__()[0]() }}",
+    "failing": "{{ 1 / 0 }}",
+    "garbled": "{% for %}",
+}
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_hostile_template_takes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A template that loops, fills memory, fails or reaches for the interpreter renders nothing."""
+    monkeypatch.setattr(chat, "PATIENCE", 0.3)
+    (tmp_path / "chat_template.jinja").write_text(TEMPLATES[name])
+    checkpoint = Checkpoint(name, tmp_path, "path")
+    assert chat.accepted(checkpoint, False) == []
+
+
+def test_a_failure_prints_little_of_a_large_tensor() -> None:
+    """What is shown of a model's weights is cut before it becomes text."""
+    assert few(torch.zeros(3000, 3000)).shape == (600,)
+
+
+def test_missing_hub_checkpoints_are_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the hub does not give is named as not run; only nothing at all ends the run."""
+    first = next(entry for entry in entries() if entry.source == "hub")
+
+    def resolve(repo_id: str, revision: str | None = None) -> Path:
+        if repo_id == first.path:
+            return BUILT_IN / "bert-sentiment"
+        raise UserError(f"{repo_id}: no answer")
+
+    monkeypatch.setattr(hub, "resolve", resolve)
+    found, missing = hub_checkpoints()
+    assert [checkpoint.name for checkpoint in found] == [first.name]
+    assert all("no answer" in row.reason for row in missing)
+    assert missing
+    monkeypatch.setattr(hub, "resolve", lambda *_: resolve("none"))
+    with pytest.raises(UserError, match="--hub: none of"):
+        hub_checkpoints()
+
+
+def run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`pytest --checkpoint DIRECTORY` with some of the checks."""
+    record = directory.parent / "record"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+    return subprocess.run(
+        [*command, f"--record={record}", f"--checkpoint={directory}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+
+
+def test_unloadable_model_is_one_red_check(tmp_path: Path) -> None:
+    """A model that does not load fails one check, in one line; the others say that they did not run."""
+    file = copy(tmp_path) / "config.json"
+    settings = json.loads(file.read_text()) | {"hidden_act": "no_such_activation"}
+    file.write_text(json.dumps(settings))
+    done = run(
+        file.parent, "-k", "loads or shapes or saved_weights or gradient or dtype or pipelines"
+    )
+    assert done.returncode == 1, done.stdout
+    assert done.stdout.count("\nFAILED") == 1
+    assert "test_model_loads[stranger]" in done.stdout
+    assert "does not load: KeyError" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_unloadable_is_red_without_its_check(tmp_path: Path) -> None:
+    """Deselecting the check that a model loads hides no damage."""
+    file = copy(tmp_path) / "config.json"
+    settings = json.loads(file.read_text()) | {"hidden_act": "no_such_activation"}
+    file.write_text(json.dumps(settings))
+    done = run(file.parent, "-k", "test_output_keys or test_hidden_states or test_shapes")
+    assert done.returncode == 1, done.stdout
+    assert "does not load: KeyError" in done.stdout
+
+
+def test_bad_input_is_exit_code_4(tmp_path: Path) -> None:
+    """A damaged file is one line on the terminal and exit code 4."""
+    directory = copy(tmp_path)
+    (directory / "model.safetensors").write_bytes(b"oops")
+    done = run(directory)
+    assert done.returncode == 4
+    (line,) = [line for line in done.stderr.splitlines() if line]
+    assert line.startswith("ERROR: ")
+    assert "model.safetensors: damaged or cut off" in line
