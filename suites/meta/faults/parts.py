@@ -86,6 +86,19 @@ FAULTS = [
         "distilbert-sentiment",
     ),
     Fault(
+        "json-without-the-activation",
+        "A configuration's JSON leaves out the activation.",
+        edit(
+            CONFIG + "to_json_string",
+            (
+                "config_dict = self.to_diff_dict()",
+                'config_dict = {k: v for k, v in self.to_diff_dict().items() if k != "hidden_act"}',
+            ),
+        ),
+        ("test_configuration_survives_as_a_dictionary",),
+        "bert-random",
+    ),
+    Fault(
         "unused-fields-swallowed",
         "AutoConfig gives back no unused arguments.",
         edit(CONFIG + "from_dict.__func__", ("return config, kwargs", "return config, {}")),
@@ -177,7 +190,7 @@ FAULTS = [
             LLAMA + "LlamaRotaryEmbedding.forward",
             ("position_ids[..., None].float()", "position_ids[..., None].to(x.dtype).float()"),
         ),
-        ("?",),
+        ("test_half_precision_far_from_the_start",),
         "llama-spm-only",
     ),
     Fault(
@@ -187,7 +200,7 @@ FAULTS = [
             MISTRAL + "MistralRotaryEmbedding.forward",
             ("position_ids[..., None].float()", "position_ids[..., None].to(x.dtype).float()"),
         ),
-        ("?",),
+        ("test_half_precision_far_from_the_start",),
         "mistral-sliding",
     ),
     Fault(
