@@ -1,38 +1,42 @@
-"""The whole matrix: every fault against every check, written as the table reports/faults.md.
+"""Which checks notice which fault, written as the table reports/faults.md.
 
-python -m suites.meta.matrix              # every fault on its checkpoint; about half an hour
-python -m suites.meta.matrix NAME ...     # prints these faults only, writes nothing
+python -m suites.meta.matrix              # the checks that claim each fault; five minutes
+python -m suites.meta.matrix --every      # every check on each fault's checkpoint; an hour and a half
+python -m suites.meta.matrix NAME ...     # every check on these faults; prints, writes nothing
 """
 
 from __future__ import annotations
 
 import sys
 from collections import Counter
+from datetime import date
 from pathlib import Path
 
+from fixtures.loading import installed
 from suites.meta.faults import Fault
 from suites.meta.planting import all_faults, checks_by_file, run_checks
 
 TABLE = Path(__file__).parent.parent.parent / "reports" / "faults.md"
+Found = dict[str, tuple[Fault, set[str]]]
 
 
-def noticed(fault: Fault, already: dict[str, set[str]]) -> set[str]:
-    """The checks that fail with the fault and pass without it, on its checkpoint."""
-    if fault.checkpoint not in already:
-        already[fault.checkpoint] = run_checks(fault.checkpoint).failed
-    return run_checks(fault.checkpoint, (), fault).failed - already[fault.checkpoint]
+def noticed(fault: Fault, every: bool) -> set[str]:
+    """The checks that fail with the fault, of all or of those that claim it."""
+    return run_checks(fault.checkpoint, () if every else fault.caught_by, fault).failed
 
 
-def table(found: dict[str, tuple[Fault, set[str]]]) -> str:
+def table(found: Found, every: bool) -> str:
     """The matrix as Markdown: a row for each fault, then how often each check noticed one."""
     missed = [fault.name for fault, checks in found.values() if not checks]
     counts = Counter(check for _, checks in found.values() for check in checks)
+    tried = "all checks on its checkpoint" if every else "the checks that claim it"
     lines = [
         "# Planted faults",
         "",
-        f"{len(found)} faults, each planted alone in the installed library; "
-        f"{len(found) - len(missed)} noticed{', not: ' + ', '.join(missed) if missed else ''}. "
-        "Written by `python -m suites.meta.matrix`.",
+        f"{len(found)} faults, each planted alone in transformers {installed('transformers')} and tried "
+        f"with {tried} on {date.today()}; {len(found) - len(missed)} noticed"
+        f"{', not: ' + ', '.join(missed) if missed else ''}. Written by `python -m suites.meta.matrix"
+        f"{' --every' if every else ''}`.",
         "",
         "| fault | what it breaks | checkpoint | noticed by |",
         "| --- | --- | --- | --- |",
@@ -45,25 +49,27 @@ def table(found: dict[str, tuple[Fault, set[str]]]) -> str:
 
 
 def row(fault: Fault, checks: set[str]) -> str:
-    """One line of the table: the checks that claim the fault first, at most six named."""
+    """One line of the table: the checks that claim the fault first, at most four named."""
     ordered = sorted(checks, key=lambda check: (check not in fault.caught_by, check))
-    named = ", ".join(f"`{check}`" for check in ordered[:6]) or "**none**"
-    more = f" and {len(ordered) - 6} more" if len(ordered) > 6 else ""
-    return f"| {fault.name} | {fault.says} | {fault.checkpoint} | {named}{more} |"
+    named = ", ".join(f"`{check}`" for check in ordered[:4]) or "**none**"
+    more = f" and {len(ordered) - 4} more" if len(ordered) > 4 else ""
+    says = fault.says[0].upper() + fault.says[1:].rstrip(".")
+    return f"| {fault.name} | {says.replace('|', chr(92) + '|')} | {fault.checkpoint} | {named}{more} |"
 
 
-def main(names: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Run the matrix; returns how many faults no check noticed."""
-    already: dict[str, set[str]] = {}
-    found: dict[str, tuple[Fault, set[str]]] = {}
-    for fault in all_faults():
+    names = [argument for argument in arguments if argument != "--every"]
+    every = bool(names) or "--every" in arguments
+    found: Found = {}
+    for fault in sorted(all_faults(), key=lambda fault: fault.checkpoint):
         if names and fault.name not in names:
             continue
-        checks = noticed(fault, already)
-        found[fault.name] = (fault, checks)
-        print(f"{fault.name}: {', '.join(sorted(checks)) or 'NOT NOTICED'}", flush=True)
+        found[fault.name] = (fault, noticed(fault, every))
+        checks = ", ".join(sorted(found[fault.name][1])) or "NOT NOTICED"
+        print(f"{fault.name}: {checks}", flush=True)
     if not names:
-        TABLE.write_text(table(found), encoding="utf-8")
+        TABLE.write_text(table(found, every), encoding="utf-8")
     return sum(not checks for _, checks in found.values())
 
 

@@ -39,6 +39,7 @@ QUIET = (
     "timeout=0",
     "--record=reports/runs/planted",
     "--observation=none",
+    "--hypothesis-seed=1",
 )
 
 

@@ -9,13 +9,32 @@ import pytest
 from suites.meta.planting import all_faults, checks_by_file
 
 CHECKS = sorted({name for names in checks_by_file().values() for name in names})
+# What the newest library offers no place to plant a fault in, and why.
+EXEMPT = {
+    "test_continuation": "owed by the packaged SmolLM2 alone, which takes half a minute",
+    "test_fast_equals_slow": "there is one implementation since transformers 5",
+    "test_fast_and_slow_share_special_tokens": "there is one implementation since transformers 5",
+    "test_question_answering": "the newest library has no such pipeline",
+    "test_text2text_generation": "the newest library has no such pipeline",
+    "test_summarization": "the newest library has no such pipeline",
+    "test_translation": "the newest library has no such pipeline",
+    "test_threads_with_different_settings_get_their_own": "known to fail already (deviations.toml)",
+    "test_output_layout_is_honoured": "known to fail already (deviations.toml)",
+}
 
 
-@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("check", [check for check in CHECKS if check not in EXEMPT])
 def test_check_has_a_fault(check):
     """At least one fault names the check as one that notices it (test_faults sees that it does)."""
     claimed = {name for fault in all_faults() for name in fault.caught_by}
     assert check in claimed, f"write a fault that {check} notices, in suites/meta/faults"
+
+
+def test_exempt_checks_exist_and_have_no_fault():
+    """An exemption speaks of a check there is, and goes when somebody writes its fault."""
+    claimed = {name for fault in all_faults() for name in fault.caught_by}
+    assert set(EXEMPT) <= set(CHECKS)
+    assert set(EXEMPT) & claimed == set()
 
 
 def test_faults_name_checks_that_exist():

@@ -59,6 +59,8 @@ def test_base_model_is_under_the_head(checkpoint, model, dtype, expect):
     inputs = batch(checkpoint, seed=61)
     outputs, states = run(model.base_model, inputs), run(model, inputs)
     names = [n for n in states if "hidden_states" in n or "attentions" in n]
+    scores = [n for n in outputs if "logits" in n]
+    expect.equal(scores, [], "scores among the outputs of model.base_model(**inputs)")
     agree_with_itself(
         expect,
         {n: outputs[n] for n in names},

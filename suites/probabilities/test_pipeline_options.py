@@ -21,6 +21,7 @@ from fixtures.pipelines import offers, pipe
 from fixtures.tolerance import K, eps
 
 TEXTS = ("I really enjoyed this course!", "Hello, how are you?", "Anna Lind lives in Madrid .")
+RARE_WORDS = "Konstantinopolitan Anneliesebeth antidisestablishes Madridista"
 GREEDY = {"do_sample": False, "num_beams": 1, "max_new_tokens": 8}
 several = Predicate("two labels at least", lambda c: len(c.config.get("id2label", "")) > 1)
 
@@ -122,15 +123,14 @@ def word_scores(text, offsets, shares, strategy):
 def test_entity_scores_are_their_words(checkpoint, tokenizer, model, expect, strategy):
     """An entity's score is the mean of its words', each that of its first, likeliest or average token."""
     tag = pipe("token-classification", model, tokenizer=tokenizer, aggregation_strategy=strategy)
-    call = f"pipeline('token-classification', ..., aggregation_strategy={strategy!r})(text)"
-    for fact in checkpoint.facts_of("tags"):
-        text = fact.input
+    call = f"pipeline('token-classification', ..., aggregation_strategy={strategy!r})(text, ignore_labels=[])"
+    for text in (*(fact.input for fact in checkpoint.facts_of("tags")), RARE_WORDS):
         encoded = tokenizer(text, return_tensors="pt", return_offsets_mapping=True)
         offsets = encoded.pop("offset_mapping")[0].tolist()
         real = [i for i, (start, end) in enumerate(offsets) if end > start]
         shares = logits_of(model, encoded)[0].float().softmax(-1)[real]
         words = word_scores(text, [offsets[i] for i in real], shares, strategy)
-        for row in tag(text):
+        for row in tag(text, ignore_labels=[]):
             first = len(text[: row["start"]].split(" ")) - 1
             count = len(text[row["start"] : row["end"]].split(" "))
             wanted = sum(score for _, score in words[first : first + count]) / count

@@ -18,7 +18,7 @@ FAULTS = [
                 "generation_config.update(**self.generation_config.to_dict(), allow_custom_entries=True)",
             ),
         ),
-        ("?",),
+        ("test_arguments_win_over_settings",),
         "gpt2-counting",
     ),
     Fault(
@@ -31,7 +31,7 @@ FAULTS = [
                 "pass",
             ),
         ),
-        ("?",),
+        ("test_arguments_win_over_settings",),
         "llama-chat",
     ),
     Fault(
@@ -41,7 +41,7 @@ FAULTS = [
             MIXIN + "_prepare_generation_config",
             ("generation_config = copy.deepcopy(generation_config)", "pass"),
         ),
-        ("?",),
+        ("test_arguments_win_over_settings",),
         "bart-reverse",
     ),
     Fault(
@@ -54,7 +54,7 @@ FAULTS = [
                 "generation_config.max_length = 50 + input_ids_length",
             ),
         ),
-        ("?",),
+        ("test_twenty_tokens_unless_told",),
         "gpt2-random",
     ),
     Fault(
@@ -67,7 +67,7 @@ FAULTS = [
                 "self.guidance_scale * (unconditional_logits - scores) + scores",
             ),
         ),
-        ("?",),
+        ("test_guidance_moves_away_from_another_prompt",),
         "gpt2-random",
     ),
     Fault(
@@ -80,7 +80,7 @@ FAULTS = [
                 "past_key_values=None",
             ),
         ),
-        ("?",),
+        ("test_guidance_moves_away_from_another_prompt",),
         "llama-chat",
     ),
     Fault(
@@ -90,7 +90,7 @@ FAULTS = [
             "generation.streamers:TextStreamer.end",
             ("printable_text = text[self.print_len :]", 'printable_text = ""'),
         ),
-        ("?",),
+        ("test_streamers_write_the_text",),
         "gpt2-counting",
     ),
     Fault(
@@ -103,7 +103,7 @@ FAULTS = [
                 'text[self.print_len : text.rfind(" ") + 1]',
             ),
         ),
-        ("?",),
+        ("test_streamers_write_the_text",),
         "llama-chat",
     ),
     Fault(
@@ -116,18 +116,8 @@ FAULTS = [
                 "input_ids = input_ids[:, :-1][:, -self.maximum_token_len :]",
             ),
         ),
-        ("?",),
+        ("test_stop_strings_stop",),
         "gpt2-counting",
-    ),
-    Fault(
-        "stop-string-anywhere",
-        "A stop string stops when its first letter comes.",
-        edit(
-            "generation.stopping_criteria:StopStringCriteria.__call__",
-            (">= self.target_lens[None, :]", ">= 1"),
-        ),
-        ("?",),
-        "llama-bytes",
     ),
     Fault(
         "function-ignored",
@@ -139,7 +129,7 @@ FAULTS = [
                 "function_to_apply = ClassificationFunction.SOFTMAX\n    if function_to_apply == ClassificationFunction.SIGMOID:",
             ),
         ),
-        ("?",),
+        ("test_function_to_apply_is_applied",),
         "bert-sentiment",
     ),
     Fault(
@@ -149,7 +139,7 @@ FAULTS = [
             "pipelines.text_classification:TextClassificationPipeline.postprocess",
             ("reverse=True", "reverse=False"),
         ),
-        ("?",),
+        ("test_function_to_apply_is_applied",),
         "roberta-sentiment",
     ),
     Fault(
@@ -159,7 +149,7 @@ FAULTS = [
             "pipelines.text_classification:TextClassificationPipeline.preprocess",
             ("return self.tokenizer(**inputs,", "return self.tokenizer(inputs['text'],"),
         ),
-        ("?",),
+        ("test_pairs_are_classified_as_pairs",),
         "bert-sentiment",
     ),
     Fault(
@@ -172,7 +162,7 @@ FAULTS = [
                 "entail_logits = reshaped_outputs[..., 0]",
             ),
         ),
-        ("?",),
+        ("test_zero_shot_classification",),
         "bert-sentiment",
     ),
     Fault(
@@ -182,7 +172,7 @@ FAULTS = [
             "pipelines.zero_shot_classification:ZeroShotClassificationPipeline.postprocess",
             ("if multi_label or len(candidate_labels) == 1:", "if len(candidate_labels) == 1:"),
         ),
-        ("?",),
+        ("test_zero_shot_classification",),
         "distilbert-sentiment",
     ),
     Fault(
@@ -192,7 +182,7 @@ FAULTS = [
             "pipelines.token_classification:TokenClassificationPipeline.group_sub_entities",
             ('np.nanmean([entity["score"] for entity in entities])', 'entities[0]["score"]'),
         ),
-        ("?",),
+        ("test_entity_scores_are_their_words",),
         "bert-cased-tagger",
     ),
     Fault(
@@ -202,8 +192,8 @@ FAULTS = [
             "pipelines.token_classification:TokenClassificationPipeline.aggregate_word",
             ('scores = entities[0]["scores"]', 'scores = entities[-1]["scores"]'),
         ),
-        ("?",),
-        "distilbert-tagger",
+        ("test_entity_scores_are_their_words",),
+        "bert-cased-tagger",
     ),
     Fault(
         "ignored-labels-ignored",
@@ -215,7 +205,7 @@ FAULTS = [
                 'if entity.get("entity", None) != "O"',
             ),
         ),
-        ("?",),
+        ("test_ignored_labels_are_left_out",),
         "bert-cased-tagger",
     ),
     Fault(
@@ -225,7 +215,7 @@ FAULTS = [
             "pipelines.text_generation:TextGenerationPipeline.postprocess",
             ('"role": "assistant"', '"role": "user"'),
         ),
-        ("?",),
+        ("test_conversations_are_continued",),
         "llama-chat",
     ),
     Fault(
@@ -235,17 +225,17 @@ FAULTS = [
             "pipelines.base:Pipeline.__call__",
             ("return list(final_iterator)", "return list(final_iterator)[::-1]"),
         ),
-        ("?",),
+        ("test_prompts_in_a_list_are_each_continued",),
         "gpt2-counting",
     ),
     Fault(
         "shortest-edge-longest",
         "shortest_edge sets the longer side.",
         edit(
-            "image_transforms:get_size_with_aspect_ratio",
-            ("if width < height:", "if width > height:"),
+            "image_transforms:get_resize_output_image_size",
+            ("if width <= height", "if width > height"),
         ),
-        ("?",),
+        ("test_shortest_edge_keeps_the_shape",),
         "vit-shapes",
     ),
     Fault(
@@ -255,7 +245,7 @@ FAULTS = [
             "image_transforms:center_crop",
             ("top_pad = ceil((new_height - orig_height) / 2)", "top_pad = 0"),
         ),
-        ("?",),
+        ("test_small_images_are_framed",),
         "vit-shapes",
     ),
 ]

@@ -26,7 +26,7 @@ FAULTS = [
                 "end_logits, start_logits = logits.split(1, dim=-1)",
             ),
         ),
-        ("?",),
+        ("test_other_heads_equal_reference",),
         "bert-masked",
     ),
     Fault(
@@ -36,7 +36,7 @@ FAULTS = [
             BERT + "BertForQuestionAnswering.forward",
             ("total_loss = (start_loss + end_loss) / 2", "total_loss = start_loss + end_loss"),
         ),
-        ("?",),
+        ("test_other_heads_equal_reference",),
         "bert-sentiment",
     ),
     Fault(
@@ -46,7 +46,7 @@ FAULTS = [
             BERT + "BertForMultipleChoice.forward",
             ("logits.view(-1, num_choices)", "logits.view(num_choices, -1).T"),
         ),
-        ("?",),
+        ("test_choices_are_scored_each_alone",),
         "bert-random",
     ),
     Fault(
@@ -56,7 +56,7 @@ FAULTS = [
             BERT + "BertForMultipleChoice.forward",
             ("token_type_ids=token_type_ids", "token_type_ids=None"),
         ),
-        ("?",),
+        ("test_choices_are_scored_each_alone",),
         "bert-random",
     ),
     Fault(
@@ -66,7 +66,7 @@ FAULTS = [
             BERT + "BertForNextSentencePrediction.forward",
             ("pooled_output = outputs[1]", "pooled_output = outputs[0][:, 0]"),
         ),
-        ("?",),
+        ("test_pretraining_heads_are_the_two_heads",),
         "bert-masked",
     ),
     Fault(
@@ -76,7 +76,7 @@ FAULTS = [
             BERT + "BertForPreTraining.forward",
             ("total_loss = masked_lm_loss + next_sentence_loss", "total_loss = masked_lm_loss"),
         ),
-        ("?",),
+        ("test_pretraining_heads_are_the_two_heads",),
         "bert-masked",
     ),
     Fault(
@@ -89,7 +89,7 @@ FAULTS = [
                 "self.key(hidden_states[:, : encoder_hidden_states.shape[1]])",
             ),
         ),
-        ("?",),
+        ("test_encoder_layers_decode",),
         "bert-masked",
     ),
     Fault(
@@ -102,7 +102,7 @@ FAULTS = [
                 "encoder_attention_mask = None\n    if encoder_attention_mask is not None:",
             ),
         ),
-        ("?",),
+        ("test_encoder_layers_decode",),
         "bert-random",
     ),
     Fault(
@@ -111,7 +111,7 @@ FAULTS = [
         edit(
             BERT + "BertModel._create_attention_masks", ("if self.config.is_decoder:", "if False:")
         ),
-        ("?",),
+        ("test_encoder_layers_decode",),
         "bert-sentiment",
     ),
     Fault(
@@ -121,7 +121,7 @@ FAULTS = [
             BERT + "BertCrossAttention.forward",
             ("past_key_values.is_updated[self.layer_idx] = True", "pass"),
         ),
-        ("?",),
+        ("test_encoder_layers_decode",),
         "bert-cased-tagger",
     ),
     Fault(
@@ -131,7 +131,7 @@ FAULTS = [
             ROBERTA + "RobertaForMultipleChoice.forward",
             ("pooled_output = outputs[1]", "pooled_output = outputs[0][:, -1]"),
         ),
-        ("?",),
+        ("test_choices_are_scored_from_the_pooler",),
         "roberta-random",
     ),
     Fault(
@@ -144,14 +144,14 @@ FAULTS = [
                 "sequence_output = self.roberta.embeddings(input_ids)",
             ),
         ),
-        ("?",),
+        ("test_other_heads_equal_reference",),
         "roberta-masked",
     ),
     Fault(
         "roberta-head-relu",
         "RoBERTa's classifier takes relu for tanh.",
         edit(ROBERTA + "RobertaClassificationHead.forward", ("torch.tanh(x)", "torch.relu(x)")),
-        ("?",),
+        ("test_other_heads_equal_reference",),
         "roberta-span",
     ),
     Fault(
@@ -161,7 +161,7 @@ FAULTS = [
             ROBERTA + "RobertaModel.forward",
             ("past_key_values.get_seq_length() if past_key_values is not None else 0", "0"),
         ),
-        ("?",),
+        ("test_encoder_layers_decode",),
         "roberta-masked",
     ),
     Fault(
@@ -171,7 +171,7 @@ FAULTS = [
             DISTILBERT + "DistilBertForMaskedLM.forward",
             ("prediction_logits = self.vocab_layer_norm(prediction_logits)", "pass"),
         ),
-        ("?",),
+        ("test_other_heads_equal_reference",),
         "distilbert-span",
     ),
     Fault(
@@ -181,7 +181,7 @@ FAULTS = [
             DISTILBERT + "DistilBertForMultipleChoice.forward",
             ("pooled_output = nn.ReLU()(pooled_output)", "pass"),
         ),
-        ("?",),
+        ("test_choices_are_scored_each_alone",),
         "distilbert-tagger",
     ),
     Fault(
@@ -191,7 +191,7 @@ FAULTS = [
             DISTILBERT + "DistilBertForTokenClassification.forward",
             ("sequence_output = outputs[0]", "sequence_output = outputs[0].roll(-1, 1)"),
         ),
-        ("?",),
+        ("test_other_heads_equal_reference",),
         "distilbert-random",
     ),
     Fault(
@@ -201,7 +201,7 @@ FAULTS = [
             GPT2 + "GPT2ForSequenceClassification.forward",
             ("(token_indices * non_pad_mask).argmax(-1)", "-1"),
         ),
-        ("?",),
+        ("test_other_heads_equal_reference",),
         "gpt2-random",
     ),
     Fault(
@@ -214,7 +214,7 @@ FAULTS = [
                 "last_non_pad_token = (token_indices * non_pad_mask).argmax(-1) - 1",
             ),
         ),
-        ("?",),
+        ("test_other_heads_equal_reference",),
         "gpt2-counting",
     ),
     Fault(
@@ -227,7 +227,7 @@ FAULTS = [
                 "hidden_states = self.transformer.wte(input_ids)",
             ),
         ),
-        ("?",),
+        ("test_other_heads_equal_reference",),
         "gpt2-counting",
     ),
     Fault(
@@ -240,7 +240,7 @@ FAULTS = [
                 "end_logits, start_logits = logits.split(1, dim=-1)",
             ),
         ),
-        ("?",),
+        ("test_other_heads_equal_reference",),
         "gpt2-random",
     ),
     Fault(
@@ -249,7 +249,7 @@ FAULTS = [
         edit(
             GPT2 + "GPT2Attention._upcast_and_reordered_attn", ("alpha=self.scaling", "alpha=1.0")
         ),
-        ("?",),
+        ("test_reordered_attention_changes_nothing",),
         "gpt2-counting",
     ),
     Fault(
@@ -259,21 +259,24 @@ FAULTS = [
             GPT2 + "GPT2Attention._upcast_and_reordered_attn",
             ("attn_weights = attn_weights + attention_mask", "pass"),
         ),
-        ("?",),
+        ("test_reordered_attention_changes_nothing",),
         "gpt2-random",
     ),
     Fault(
-        "gpt2-cross-norm-shared",
-        "GPT-2's cross-attention is normalised by the first norm.",
-        edit(GPT2 + "GPT2Block.forward", ("self.ln_cross_attn(hidden_states)", "hidden_states")),
-        ("?",),
+        "gpt2-cross-attention-unmasked",
+        "GPT-2 as a decoder attends to masked positions of the other model.",
+        edit(
+            GPT2 + "GPT2Block.forward",
+            ("encoder_attention_mask=encoder_attention_mask", "encoder_attention_mask=None"),
+        ),
+        ("test_encoder_layers_decode",),
         "gpt2-counting",
     ),
     Fault(
         "gpt2-cross-residual-missing",
         "GPT-2's cross-attention forgets its residual.",
         edit(GPT2 + "GPT2Block.forward", ("residual + cross_attn_output", "residual")),
-        ("?",),
+        ("test_encoder_layers_decode",),
         "gpt2-random",
     ),
     Fault(
@@ -283,7 +286,7 @@ FAULTS = [
             GENERIC + "ForSequenceClassification.forward",
             ("(token_indices * non_pad_mask).argmax(-1)", "0"),
         ),
-        ("?",),
+        ("test_other_heads_equal_reference",),
         "llama-chat",
     ),
     Fault(
@@ -293,7 +296,7 @@ FAULTS = [
             GENERIC + "ForSequenceClassification.forward",
             ("(token_indices * non_pad_mask).argmax(-1)", "-1"),
         ),
-        ("?",),
+        ("test_other_heads_equal_reference",),
         "mistral-random",
     ),
     Fault(
@@ -306,7 +309,7 @@ FAULTS = [
                 "end_logits, start_logits = logits.split(1, dim=-1)",
             ),
         ),
-        ("?",),
+        ("test_other_heads_equal_reference",),
         "llama-yarn",
     ),
     Fault(
@@ -319,7 +322,7 @@ FAULTS = [
                 "sequence_output = outputs.last_hidden_state.roll(1, 1)",
             ),
         ),
-        ("?",),
+        ("test_other_heads_equal_reference",),
         "mistral-sliding",
     ),
     Fault(
@@ -332,7 +335,7 @@ FAULTS = [
                 "end_loss = fixed_cross_entropy(start_logits, start_positions",
             ),
         ),
-        ("?",),
+        ("test_other_heads_equal_reference",),
         "llama-dynamic",
     ),
     Fault(
@@ -345,7 +348,7 @@ FAULTS = [
                 "return fixed_cross_entropy(logits, labels.clamp(min=0)",
             ),
         ),
-        ("?",),
+        ("test_other_heads_equal_reference",),
         "mistral-random",
     ),
     Fault(
@@ -355,7 +358,7 @@ FAULTS = [
             T5 + "T5ForSequenceClassification.forward",
             (")[:, -1, :]", ")[:, -1, :] * 0 + sequence_output[:, 0]"),
         ),
-        ("?",),
+        ("test_other_heads_equal_reference",),
         "t5-reverse",
     ),
     Fault(
@@ -365,7 +368,7 @@ FAULTS = [
             T5 + "T5ClassificationHead.forward",
             ("hidden_states = torch.tanh(hidden_states)", "pass"),
         ),
-        ("?",),
+        ("test_other_heads_equal_reference",),
         "t5-gated",
     ),
     Fault(
@@ -378,7 +381,7 @@ FAULTS = [
                 "sequence_output = encoder_outputs[0][:, : decoder_outputs[0].shape[1]]",
             ),
         ),
-        ("?",),
+        ("test_other_heads_equal_reference",),
         "t5-random",
     ),
     Fault(
@@ -388,7 +391,7 @@ FAULTS = [
             T5 + "T5ForTokenClassification.forward",
             ("attention_mask=attention_mask", "attention_mask=None"),
         ),
-        ("?",),
+        ("test_other_heads_equal_reference",),
         "t5-reverse",
     ),
     Fault(
@@ -401,7 +404,7 @@ FAULTS = [
                 "encoder_config.use_cache = False; encoder_config.is_decoder = True",
             ),
         ),
-        ("?",),
+        ("test_encoder_alone_is_the_encoder",),
         "t5-random",
     ),
     Fault(
@@ -414,7 +417,7 @@ FAULTS = [
                 "start_logits, end_logits = logits[..., :1], logits[..., :1]",
             ),
         ),
-        ("?",),
+        ("test_other_heads_equal_reference",),
         "bart-reverse",
     ),
     Fault(
@@ -424,7 +427,7 @@ FAULTS = [
             BART + "BartForCausalLM.forward",
             ("encoder_attention_mask=encoder_attention_mask", "encoder_attention_mask=None"),
         ),
-        ("?",),
+        ("test_encoder_layers_decode",),
         "bart-topics",
     ),
     Fault(
@@ -437,7 +440,7 @@ FAULTS = [
                 "encoder_hidden_states=encoder_hidden_states * 0",
             ),
         ),
-        ("?",),
+        ("test_encoder_layers_decode",),
         "mbart-random",
     ),
     Fault(
@@ -447,7 +450,7 @@ FAULTS = [
             MBART + "MBartClassificationHead.forward",
             ("hidden_states = torch.tanh(hidden_states)", "pass"),
         ),
-        ("?",),
+        ("test_other_heads_equal_reference",),
         "mbart-transliterate",
     ),
     Fault(
@@ -457,7 +460,7 @@ FAULTS = [
             MBART + "MBartForSequenceClassification.forward",
             ("[:, -1, :]", "[:, -1, :] * 0 + hidden_states[:, 0]"),
         ),
-        ("?",),
+        ("test_other_heads_equal_reference",),
         "mbart-random",
     ),
     Fault(
@@ -470,7 +473,7 @@ FAULTS = [
                 "sequence_output = outputs.encoder_last_hidden_state[:, : outputs[0].shape[1]]",
             ),
         ),
-        ("?",),
+        ("test_other_heads_equal_reference",),
         "mbart-transliterate",
     ),
     Fault(
@@ -480,7 +483,7 @@ FAULTS = [
             VIT + "ViTEmbeddings.forward",
             ("embeddings * (1.0 - mask) + mask_tokens * mask", "embeddings"),
         ),
-        ("?",),
+        ("test_masked_patches_are_not_seen",),
         "vit-shapes",
     ),
     Fault(
@@ -490,7 +493,7 @@ FAULTS = [
             VIT + "ViTForMaskedImageModeling.forward",
             ("(reconstruction_loss * mask).sum()", "reconstruction_loss.sum()"),
         ),
-        ("?",),
+        ("test_masked_patches_are_not_seen",),
         "vit-random",
     ),
 ]

@@ -25,7 +25,7 @@ FAULTS = [
             MODEL + "PreTrainedModel.base_model",
             ("getattr(self, self.base_model_prefix, self)", "self"),
         ),
-        ("?",),
+        ("test_base_model_is_under_the_head",),
         "bert-sentiment",
     ),
     Fault(
@@ -35,7 +35,7 @@ FAULTS = [
             MODEL + "PreTrainedModel.get_encoder",
             ('["text_encoder", "encoder"]', '["text_encoder", "decoder"]'),
         ),
-        ("?",),
+        ("test_encoder_can_be_taken_out",),
         "bart-reverse",
     ),
     Fault(
@@ -45,7 +45,7 @@ FAULTS = [
             T5 + "T5ForConditionalGeneration.set_input_embeddings",
             ("self.decoder.set_input_embeddings(new_embeddings)", "pass"),
         ),
-        ("?",),
+        ("test_embeddings_can_be_replaced",),
         "t5-reverse",
     ),
     Fault(
@@ -55,7 +55,7 @@ FAULTS = [
             MODEL + "ModuleUtilsMixin.num_parameters",
             ("if exclude_embeddings and name in embedding_param_names:", "if False:"),
         ),
-        ("?",),
+        ("test_parameters_are_counted",),
         "gpt2-counting",
     ),
     Fault(
@@ -65,7 +65,7 @@ FAULTS = [
             MODEL + "ModuleUtilsMixin.num_parameters",
             ("if param.requires_grad or not only_trainable:", "if True:"),
         ),
-        ("?",),
+        ("test_parameters_are_counted",),
         "vit-random",
     ),
     Fault(
@@ -75,39 +75,35 @@ FAULTS = [
             MODEL + "PreTrainedModel.set_attn_implementation",
             ("self.config._attn_implementation_internal = requested_implementation", "pass"),
         ),
-        ("?",),
+        ("test_attention_can_be_switched",),
         "llama-chat",
-    ),
-    Fault(
-        "number-of-labels-ignored",
-        "num_labels given at loading is ignored.",
-        edit(CONFIG + "from_dict.__func__", ('"num_labels",', '"number_of_labels",')),
-        ("?",),
-        "bert-sentiment",
     ),
     Fault(
         "given-fields-ignored",
         "Fields given to from_pretrained do not reach the configuration.",
         edit(CONFIG + "from_dict.__func__", ("setattr(config, key, value)", "pass")),
-        ("?",),
+        ("test_labels_can_be_renamed",),
         "distilbert-sentiment",
+    ),
+    Fault(
+        "json-without-the-activation",
+        "A configuration's JSON leaves out the activation.",
+        edit(
+            CONFIG + "to_json_string",
+            (
+                "config_dict = self.to_diff_dict()",
+                'config_dict = {k: v for k, v in self.to_diff_dict().items() if k != "hidden_act"}',
+            ),
+        ),
+        ("test_configuration_survives_as_a_dictionary",),
+        "bert-random",
     ),
     Fault(
         "unused-fields-swallowed",
         "AutoConfig gives back no unused arguments.",
         edit(CONFIG + "from_dict.__func__", ("return config, kwargs", "return config, {}")),
-        ("?",),
+        ("test_unknown_settings_are_returned",),
         "gpt2-random",
-    ),
-    Fault(
-        "difference-forgets-a-default",
-        "A configuration's JSON leaves out what equals another family's default.",
-        edit(
-            CONFIG + "to_diff_dict",
-            ("or (key in default_config_dict and value != class_config_dict.get(key, value))", ""),
-        ),
-        ("?",),
-        "roberta-random",
     ),
     Fault(
         "new-weights-too-wide",
@@ -119,7 +115,7 @@ FAULTS = [
                 "init.normal_(module.weight, mean=0.0, std=2 * std)",
             ),
         ),
-        ("?",),
+        ("test_new_weights_are_drawn_as_configured",),
         "bert-random",
     ),
     Fault(
@@ -129,7 +125,7 @@ FAULTS = [
             MODEL + "PreTrainedModel._init_weights",
             ("std = self.config.initializer_range or 0.02", "std = 0.02"),
         ),
-        ("?",),
+        ("test_new_weights_are_drawn_as_configured",),
         "llama-chat",
     ),
     Fault(
@@ -139,7 +135,7 @@ FAULTS = [
             MODEL + "PreTrainedModel._init_weights",
             ("init.ones_(module.weight)", "init.zeros_(module.weight)"),
         ),
-        ("?",),
+        ("test_new_weights_are_drawn_as_configured",),
         "vit-random",
     ),
     Fault(
@@ -148,7 +144,7 @@ FAULTS = [
         edit(
             GPT2 + "GPT2PreTrainedModel._init_weights", ("/ math.sqrt(2 * self.config.n_layer)", "")
         ),
-        ("?",),
+        ("test_new_weights_are_drawn_as_configured",),
         "gpt2-counting",
     ),
     Fault(
@@ -158,7 +154,7 @@ FAULTS = [
             MODEL + "PreTrainedModel.save_pretrained",
             ("_add_variant(weights_name, variant)", "weights_name"),
         ),
-        ("?",),
+        ("test_variants_lie_beside_each_other",),
         "bert-masked",
     ),
     Fault(
@@ -171,7 +167,7 @@ FAULTS = [
                 "tuple(forward_fn(*next(zip(*input_tensors_chunks))) for _ in input_tensors_chunks[0])",
             ),
         ),
-        ("?",),
+        ("test_chunks_change_nothing",),
         "bert-random",
     ),
     Fault(
@@ -184,7 +180,7 @@ FAULTS = [
                 "packed_sequence_mask = (position_diff != 1).cumsum(-1) * 0",
             ),
         ),
-        ("?",),
+        ("test_packed_sequences_are_apart",),
         "llama-bytes",
     ),
     Fault(
@@ -194,8 +190,8 @@ FAULTS = [
             LLAMA + "LlamaRotaryEmbedding.forward",
             ("position_ids[..., None].float()", "position_ids[..., None].to(x.dtype).float()"),
         ),
-        ("?",),
-        "llama-chat",
+        ("test_half_precision_far_from_the_start",),
+        "llama-spm-only",
     ),
     Fault(
         "mistral-rotary-in-the-models-dtype",
@@ -204,8 +200,8 @@ FAULTS = [
             MISTRAL + "MistralRotaryEmbedding.forward",
             ("position_ids[..., None].float()", "position_ids[..., None].to(x.dtype).float()"),
         ),
-        ("?",),
-        "mistral-random",
+        ("test_half_precision_far_from_the_start",),
+        "mistral-sliding",
     ),
     Fault(
         "bert-attention-dropout-missing",
@@ -214,7 +210,7 @@ FAULTS = [
             BERT + "BertSelfAttention.forward",
             ("dropout=0.0 if not self.training else self.dropout.p", "dropout=0.0"),
         ),
-        ("?",),
+        ("test_each_dropout_acts_alone",),
         "bert-random",
     ),
     Fault(
@@ -224,14 +220,14 @@ FAULTS = [
             DISTILBERT + "DistilBertSelfAttention.forward",
             ("dropout=0.0 if not self.training else self.dropout.p", "dropout=0.0"),
         ),
-        ("?",),
+        ("test_each_dropout_acts_alone",),
         "distilbert-sentiment",
     ),
     Fault(
         "gpt2-embedding-dropout-missing",
         "GPT-2 does not drop out its embeddings.",
         edit(GPT2 + "GPT2Model.forward", ("hidden_states = self.drop(hidden_states)", "pass")),
-        ("?",),
+        ("test_each_dropout_acts_alone",),
         "gpt2-counting",
     ),
     Fault(
@@ -241,14 +237,14 @@ FAULTS = [
             LLAMA + "LlamaAttention.forward",
             ("dropout=0.0 if not self.training else self.attention_dropout", "dropout=0.0"),
         ),
-        ("?",),
+        ("test_each_dropout_acts_alone",),
         "llama-dynamic",
     ),
     Fault(
         "bart-activation-dropout-missing",
         "BART's encoder and decoder do not drop out activations.",
         edit(BART + "BartEncoderLayer.forward", ("p=self.activation_dropout", "p=0.0")),
-        ("?",),
+        ("test_each_dropout_acts_alone",),
         "bart-random",
     ),
     Fault(
@@ -258,7 +254,7 @@ FAULTS = [
             MBART + "MBartAttention.forward",
             ("dropout=0.0 if not self.training else self.dropout", "dropout=0.0"),
         ),
-        ("?",),
+        ("test_each_dropout_acts_alone",),
         "mbart-random",
     ),
     Fault(
@@ -268,21 +264,21 @@ FAULTS = [
             VIT + "ViTAttention.forward",
             ("dropout=0.0 if not self.training else self.attention_dropout", "dropout=0.0"),
         ),
-        ("?",),
+        ("test_each_dropout_acts_alone",),
         "vit-shapes",
     ),
     Fault(
         "quick-gelu-constant",
         "quick_gelu has a digit wrong.",
         edit("activations:QuickGELUActivation.forward", ("1.702", "1.720")),
-        ("?",),
+        ("test_each_activation_is_the_one_named",),
         "bert-random",
     ),
     Fault(
         "gelu-fast-constant",
         "gelu_fast has a digit wrong.",
         edit("activations:FastGELUActivation.forward", ("0.7978845608", "0.7878845608")),
-        ("?",),
+        ("test_each_activation_is_the_one_named",),
         "vit-shapes",
     ),
 ]

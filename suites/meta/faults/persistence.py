@@ -276,7 +276,7 @@ FAULTS = [
             "generation.configuration_utils:GenerationConfig.from_dict.__func__",
             ("config = cls(**{**config_dict, **kwargs})", "config = cls()"),
         ),
-        ("test_generation_settings_are_read",),
+        ("test_generation_settings_are_read", "test_generation_settings_come_from_the_files"),
         "mbart-transliterate",
     ),
     Fault(

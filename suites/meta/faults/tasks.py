@@ -36,6 +36,7 @@ FAULTS = [
             "test_sentences_get_their_labels",
             "test_a_batch_of_sentences_gets_its_labels",
             "test_labels_keep_their_names",
+            "test_every_label_has_a_name",
         ),
         "bert-sentiment",
     ),

@@ -446,10 +446,13 @@ def forgotten(name: str, value: Any) -> Callable[[Patch], None]:
 
 
 FAULTS = [
+    Fault("length-counts-one-more", "a tokenizer's length is one too many", result(fast_class, "__len__", lambda n: n + 1), ("test_vocabulary_size_facts",), BERT),
+    Fault("tokens-without-their-spaces", "tokenize strips the marks of continued words", result(fast_class, "tokenize", lambda tokens: [t.removeprefix("##") for t in tokens]), ("test_token_facts",), "bert-cased-tagger"),
+    Fault("chat-in-capitals", "a rendered conversation is in capitals", result(base_class, "apply_chat_template", lambda text: text.upper() if isinstance(text, str) else text), ("test_chat_facts",), "llama-chat"),
     Fault("added-tokens-eat-spaces", "special tokens swallow the space behind them", built(greedy_tokens), ("test_added_tokens_in_text_encode_as_the_files_say",), GPT2),
     Fault("batch-of-one-unpacked", "a list of one text is taken for the text", method(fast_class, "_encode_plus", lambda o, self, text, *a, **k: o(self, text[0] if isinstance(text, list) and len(text) == 1 else text, *a, **k)), ("test_batch_of_one_has_one_row", "test_batch_is_singles"), BERT),
     Fault("batch-loses-pairs", "in a batch the second texts are dropped", method(fast_class, "_encode_plus", lambda o, self, text, text_pair=None, *a, **k: o(self, text, None if isinstance(text, list) else text_pair, *a, **k)), ("test_batch_of_pairs_is_pairs",), BERT),
-    Fault("bos-dropped", "the beginning of a sequence is not marked", built(lambda self: setattr(self._tokenizer, "post_processor", None)), ("test_bos_and_eos_are_added_as_configured", "test_encoding_equals_the_files"), "llama-yarn"),
+    Fault("bos-dropped", "the beginning of a sequence is not marked", built(lambda self: setattr(self._tokenizer, "post_processor", None)), ("test_bos_and_eos_are_added_as_configured", "test_encoding_equals_the_files", "test_encoding_facts"), "llama-yarn"),
     Fault("languages-forgotten", "src_lang of the files is ignored", languages_forgotten, ("test_default_languages_are_the_files",), "mbart-random"),
     Fault("ids-beyond", "an id outside the vocabulary is added", encodes(beyond), ("test_fixed_texts_are_recorded", "test_fixed_texts_encode_as_the_files_say", "test_long_text_equals_the_files"), BERT),
     Fault("decodes-to-bytes", "decoding gives bytes", result(fast_class, "_decode", lambda text: text.encode()), ("test_fixed_decodings_are_recorded",), BERT),
@@ -459,7 +462,7 @@ FAULTS = [
     Fault("adding-changes-text", "adding tokens resets the normalizer", method(fast_class, "_add_tokens", lambda o, self, tokens, special_tokens=False: (o(self, tokens, special_tokens=special_tokens), setattr(self._tokenizer, "normalizer", None) if isinstance(tokens[0], str) else None)[0]), ("test_new_tokens_leave_other_text_alone",), BERT),
     Fault("overflow-mapped-to-first", "all overflowing rows are said to be of the first text", method(batch_class, "__init__", mapped_to_first), ("test_overflowing_rows_know_their_text",), BERT),
     Fault("pad-is-unknown", "the padding token is the unknown token", method(base_class, "__init__", lambda o, self, **k: o(self, **{**k, "pad_token": "[UNK]"})), ("test_padding_is_told_from_text", "test_special_tokens_are_the_files"), BERT),
-    Fault("special-ids-off", "special tokens have the id of their neighbour", method(base_class, "convert_tokens_to_ids", lambda o, self, tokens: o(self, tokens) + 1 if isinstance(tokens, str) and tokens in self.all_special_tokens else o(self, tokens)), ("test_special_ids_are_the_files",), BERT),
+    Fault("special-ids-off", "special tokens have the id of their neighbour", method(base_class, "convert_tokens_to_ids", lambda o, self, tokens: o(self, tokens) + 1 if isinstance(tokens, str) and tokens in self.all_special_tokens else o(self, tokens)), ("test_special_ids_are_the_files", "test_special_id_facts", "test_decoding_facts"), BERT),
     Fault("padding-flipped-without-pad", "the default padding side is the other one", asks(lambda s: changed(s, padding_side=s["padding_side"] or "left")), ("test_padding_needs_a_pad_token",), GPT2),
     Fault("pickle-forgets-side", "pickling forgets the padding side", forgotten("padding_side", "nowhere"), ("test_pickled_tokenizer_is_the_same",), BERT),
     Fault("pieces-lower-cased", "text is lower-cased before sentencepiece's pieces are looked up", built(lower_cased), ("test_pieces_equal_sentencepiece",), "llama-spm-only"),

@@ -1,0 +1,221 @@
+"""Faults in what callers may do with a model: copy it, feed it otherwise, configure it, read it from older files."""
+
+from __future__ import annotations
+
+import pytest
+
+from suites.meta.edits import edit
+from suites.meta.faults import Fault
+
+BERT = "models.bert.modeling_bert:"
+GPT2 = "models.gpt2.modeling_gpt2:"
+LLAMA = "models.llama.modeling_llama:"
+BART = "models.bart.modeling_bart:"
+T5 = "models.t5.modeling_t5:"
+
+
+def copies_are_the_same(patch: pytest.MonkeyPatch) -> None:
+    """A deep copy of a model is the model."""
+    from transformers import PreTrainedModel
+
+    patch.setattr(PreTrainedModel, "__deepcopy__", lambda self, memo: self, raising=False)
+
+
+def layers_misnamed(patch: pytest.MonkeyPatch) -> None:
+    """num_hidden_layers of GPT-2 is another field."""
+    from transformers import GPT2Config
+
+    patch.setitem(GPT2Config.attribute_map, "num_hidden_layers", "n_head")
+
+
+def labels_not_renumbered(patch: pytest.MonkeyPatch) -> None:
+    """Setting num_labels keeps the names there were."""
+    from transformers.configuration_utils import PreTrainedConfig
+
+    kept = property(PreTrainedConfig.num_labels.fget, lambda self, value: None)
+    patch.setattr(PreTrainedConfig, "num_labels", kept)
+
+
+def given_configuration_ignored(patch: pytest.MonkeyPatch) -> None:
+    """The configuration given to from_pretrained is read anew from the files."""
+    from transformers import PreTrainedModel
+
+    original = PreTrainedModel.from_pretrained.__func__
+
+    def from_files(cls, path, *arguments, config=None, **options):
+        config = type(config).from_pretrained(path) if config is not None else None
+        return original(cls, path, *arguments, config=config, **options)
+
+    patch.setattr(PreTrainedModel, "from_pretrained", classmethod(from_files))
+
+
+def pickles_in_half(patch: pytest.MonkeyPatch) -> None:
+    """Weights of a pytorch_model.bin pass through bfloat16."""
+    from transformers import modeling_utils
+
+    original = modeling_utils.load_state_dict
+
+    def rounded(file, *arguments, **options):
+        state = original(file, *arguments, **options)
+        if not str(file).endswith(".bin"):
+            return state
+        return {
+            n: t.bfloat16().to(t.dtype) if t.dtype.is_floating_point else t
+            for n, t in state.items()
+        }
+
+    patch.setattr(modeling_utils, "load_state_dict", rounded)
+
+
+def loaded_frozen(patch: pytest.MonkeyPatch) -> None:
+    """from_pretrained gives weights that cannot be trained."""
+    from transformers import PreTrainedModel
+
+    original = PreTrainedModel.from_pretrained.__func__
+
+    def frozen(cls, *arguments, **options):
+        found = original(cls, *arguments, **options)
+        return found.requires_grad_(False) if isinstance(found, PreTrainedModel) else found
+
+    patch.setattr(PreTrainedModel, "from_pretrained", classmethod(frozen))
+
+
+def vocabulary_renamed(patch: pytest.MonkeyPatch) -> None:
+    """Tokenizers look for their files under other names."""
+    from transformers import PreTrainedTokenizerBase
+
+    def missing(cls, *arguments, **options):
+        raise OSError("vocabulary.txt not found")
+
+    patch.setattr(PreTrainedTokenizerBase, "_from_pretrained", classmethod(missing))
+
+
+FAULTS = [
+    Fault(
+        "copies-are-the-same",
+        "A deep copy of a model is the model.",
+        copies_are_the_same,
+        ("test_copies_are_equal_and_apart",),
+        "gpt2-random",
+    ),
+    Fault(
+        "layers-misnamed",
+        "num_hidden_layers of GPT-2 is its number of heads.",
+        layers_misnamed,
+        ("test_configuration_has_common_names",),
+        "gpt2-random",
+    ),
+    Fault(
+        "labels-not-renumbered",
+        "num_labels given at loading is ignored.",
+        labels_not_renumbered,
+        ("test_another_number_of_labels",),
+        "bert-sentiment",
+    ),
+    Fault(
+        "given-configuration-ignored",
+        "The configuration given to from_pretrained is read anew from the files.",
+        given_configuration_ignored,
+        ("test_configuration_can_be_given",),
+        "t5-gated",
+    ),
+    Fault(
+        "pickles-in-half",
+        "Weights of a pytorch_model.bin pass through bfloat16.",
+        pickles_in_half,
+        ("test_pickled_weights_are_the_same",),
+        "bert-masked",
+    ),
+    Fault(
+        "vocabulary-renamed",
+        "Tokenizers look for their files under other names.",
+        vocabulary_renamed,
+        ("test_tokenizer_loads",),
+        "bert-cased-tagger",
+    ),
+    Fault(
+        "ids-read-as-rows",
+        "BERT takes its ids to lie row by row in memory.",
+        edit(
+            BERT + "BertEmbeddings.forward",
+            (
+                "self.word_embeddings(input_ids)",
+                "self.word_embeddings(torch.as_strided(input_ids, input_ids.shape, (input_ids.shape[1], 1)))",
+            ),
+        ),
+        ("test_layout_of_inputs_changes_nothing",),
+        "bert-random",
+    ),
+    Fault(
+        "rows-beyond-eight-lost",
+        "LLaMA leaves rows beyond the eighth at zero.",
+        edit(
+            LLAMA + "LlamaModel.forward",
+            (
+                "hidden_states = self.norm(hidden_states)",
+                "hidden_states = self.norm(hidden_states)\n"
+                "    hidden_states = torch.cat([hidden_states[:8], hidden_states[8:] * 0])",
+            ),
+        ),
+        ("test_rows_are_answered_alone",),
+        "llama-chat",
+    ),
+    Fault(
+        "decoder-embeddings-scaled",
+        "BART scales embeddings that the caller gives to its decoder.",
+        edit(
+            BART + "BartDecoder.forward",
+            (
+                "if inputs_embeds is None:",
+                "if inputs_embeds is not None:\n"
+                "        inputs_embeds = inputs_embeds * 2\n"
+                "    if inputs_embeds is None:",
+            ),
+        ),
+        ("test_decoder_embeddings_equal_ids",),
+        "bart-random",
+    ),
+    Fault(
+        "configured-outputs-forgotten",
+        "Outputs that the configuration asks for are not returned.",
+        edit(
+            GPT2 + "GPT2Model.forward/output_capturing",
+            ('getattr(self.config, f"output_{k}", False)', "False"),
+        ),
+        ("test_returned_outputs_can_be_configured",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "loaded-frozen",
+        "Weights are loaded frozen.",
+        loaded_frozen,
+        ("test_weights_are_loaded_trainable",),
+        "llama-bytes",
+    ),
+    Fault(
+        "norm-always-in-single",
+        "LLaMA's norms answer in float32 whatever their input.",
+        edit(
+            LLAMA + "LlamaRMSNorm.forward",
+            (
+                "return self.weight * hidden_states.to(input_dtype)",
+                "return (self.weight * hidden_states.to(input_dtype)).float()",
+            ),
+        ),
+        ("test_dtype_can_be_changed",),
+        "llama-yarn",
+    ),
+    Fault(
+        "cross-attention-deaf",
+        "T5's cross-attention hears nothing of the encoder.",
+        edit(
+            T5 + "T5Block.forward",
+            (
+                "key_value_states=encoder_hidden_states",
+                "key_value_states=encoder_hidden_states * 0",
+            ),
+        ),
+        ("test_cross_attention_reads_the_encoder",),
+        "t5-reverse",
+    ),
+]
