@@ -61,6 +61,7 @@ def test_arguments_win_over_settings(checkpoint, model, expect):
         model.generation_config = own
 
 
+@pytest.mark.filterwarnings("ignore:Using the model-agnostic default:UserWarning")
 @applies_to(generates, text_model, light)
 def test_twenty_tokens_unless_told(checkpoint, model, expect):
     """Told nothing about length, generate stops 20 tokens into what it returns, or 20 behind the prompt."""
@@ -132,7 +133,7 @@ def test_stop_strings_stop(checkpoint, tokenizer, model, expect):
 def test_streamers_write_the_text(checkpoint, tokenizer, model, expect, capsys):
     """TextStreamer prints, and TextIteratorStreamer yields, the text of the new tokens."""
     prompt = checkpoint.facts_of("greedy")[0].input
-    free, _ = new_text(checkpoint, tokenizer, model, prompt)
+    free = new_text(checkpoint, tokenizer, model, prompt)
     wanted = tokenizer.decode(free, skip_special_tokens=True)
     options = {"skip_prompt": True, "skip_special_tokens": True}
     capsys.readouterr()

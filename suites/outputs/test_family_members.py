@@ -38,7 +38,7 @@ def test_pretraining_heads_are_the_two_heads(checkpoint, expect, tmp_path):
     call = "BertForPreTraining(**inputs)"
     head = following.cls.seq_relationship
     pooled = run(following.bert, inputs).pooler_output
-    wanted = pooled @ head.weight.T + head.bias
+    wanted = (pooled @ head.weight.T + head.bias).detach()
     limit = allowed(wanted.double(), wanted)
     expect.close(second.logits, wanted, limit, "BertForNextSentencePrediction(**inputs).logits")
     named = f"{call}.seq_relationship_logits"

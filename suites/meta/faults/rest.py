@@ -90,7 +90,24 @@ def vocabulary_renamed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(PreTrainedTokenizerBase, "_from_pretrained", classmethod(missing))
 
 
+def settings_renamed(patch: pytest.MonkeyPatch) -> None:
+    """Image processors look for their settings under another name."""
+    from transformers.image_processing_base import ImageProcessingMixin
+
+    def missing(cls, *arguments, **options):
+        raise OSError("image_preprocessor.json not found")
+
+    patch.setattr(ImageProcessingMixin, "from_pretrained", classmethod(missing))
+
+
 FAULTS = [
+    Fault(
+        "settings-renamed",
+        "Image processors look for their settings under another name.",
+        settings_renamed,
+        ("test_processor_loads",),
+        "vit-shapes",
+    ),
     Fault(
         "copies-are-the-same",
         "A deep copy of a model is the model.",
