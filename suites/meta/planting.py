@@ -14,7 +14,7 @@ from typing import Protocol
 
 import pytest
 
-from fixtures import loading, oracle, plugin
+from fixtures import loading, oracle
 from suites.meta import faults
 from suites.meta.faults import Fault
 
@@ -86,7 +86,7 @@ def forget() -> None:
         oracle.weights,
     ):
         cached.cache_clear()
-    plugin.unloadable.clear()
+    loading.refusals.clear()
 
 
 @cache

@@ -8,7 +8,7 @@ from fixtures.applicability import applies_to, convention
 from fixtures.loading import fresh_tokenizer
 from fixtures.raw_tokenizer import from_json
 from fixtures.texts import HOSTILE, PLAIN, TEXTS
-from fixtures.tokenizer_files import NAMES, chats, encodes, fast
+from fixtures.tokenizer_files import NAMES, chats, encodes, fast, numbers_throughout
 from fixtures.tokenizing import private, reloaded
 
 CORPUS = [*TEXTS.values(), HOSTILE]
@@ -81,7 +81,7 @@ def test_settings_given_at_loading_are_saved(checkpoint, tokenizer, expect, tmp_
         expect.equal(got, sides, f"vars({call})", sides=sides)
 
 
-@applies_to(encodes)
+@applies_to(numbers_throughout)
 def test_changes_are_saved(checkpoint, tokenizer, expect, tmp_path):
     """The maximum length and tokens added after loading, special or not, are saved."""
     own = private(tokenizer)
