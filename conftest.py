@@ -65,7 +65,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         except Exception as error:
             if checkpoint.source == "built-in":
                 raise
-            config.stash[unreadable_key].append(f"{checkpoint.path}: odd files: {told(error)}")
+            said = str(error) if isinstance(error, UserError) else told(error)
+            config.stash[unreadable_key].append(f"{checkpoint.path}: odd files: {said}")
     metafunc.parametrize("checkpoint", [parameter(c) for c in owed])
 
 

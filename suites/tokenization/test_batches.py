@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fixtures.applicability import applies_to
 from fixtures.texts import TEXTS, sentences, texts
 from fixtures.tokenizer_files import encodes, fast, has_pad_token, translates
-from fixtures.tokenizing import impatient, interrupted, masks_of, padded, private
+from fixtures.tokenizing import impatient, interrupted, masks_of, padded, private, some_pad_token
 
 TRIO = ["a", TEXTS["greeting"], TEXTS["contractions"]]
 
@@ -135,7 +135,7 @@ def test_pad_equals_padding_at_once(checkpoint, tokenizer, expect):
 def test_padding_needs_a_pad_token(checkpoint, tokenizer, expect):
     """A tokenizer without a padding token pads once it is given one, here its end of sequence."""
     own = private(tokenizer)
-    own.pad_token = own.eos_token or own.all_special_tokens[0]
+    own.pad_token = some_pad_token(own)
     rows = [own(text, **masks_of(own)) for text in TRIO]
     length = max(len(row["input_ids"]) for row in rows)
     want = padded(rows, length, own.padding_side, own.pad_token_id, own.pad_token_type_id)

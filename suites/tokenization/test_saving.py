@@ -8,8 +8,8 @@ from fixtures.applicability import applies_to, convention
 from fixtures.loading import fresh_tokenizer
 from fixtures.raw_tokenizer import from_json
 from fixtures.texts import HOSTILE, PLAIN, TEXTS
-from fixtures.tokenizer_files import NAMES, chats, encodes, fast
-from fixtures.tokenizing import private, reloaded
+from fixtures.tokenizer_files import NAMES, chats, encodes, fast, numbers_throughout
+from fixtures.tokenizing import private, reloaded, some_pad_token
 
 CORPUS = [*TEXTS.values(), HOSTILE]
 RELOAD = "[tokenizer.save_pretrained(folder), AutoTokenizer.from_pretrained(folder)][-1]"
@@ -81,7 +81,7 @@ def test_settings_given_at_loading_are_saved(checkpoint, tokenizer, expect, tmp_
         expect.equal(got, sides, f"vars({call})", sides=sides)
 
 
-@applies_to(encodes)
+@applies_to(numbers_throughout)
 def test_changes_are_saved(checkpoint, tokenizer, expect, tmp_path):
     """The maximum length and tokens added after loading, special or not, are saved."""
     own = private(tokenizer)
@@ -141,7 +141,7 @@ def test_saved_file_encodes_alike(checkpoint, tokenizer, expect, tmp_path):
 def test_saving_leaves_no_padding_behind(checkpoint, tokenizer, expect, tmp_path):
     """A tokenizer saved after a padded, truncated call neither pads nor truncates when reloaded."""
     own = private(tokenizer)
-    own.pad_token = own.pad_token or own.all_special_tokens[0]
+    own.pad_token = some_pad_token(own)
     want = own(list(PLAIN))["input_ids"]
     own(list(PLAIN), padding=True, truncation=True, max_length=8)
     again = reloaded(own, tmp_path)

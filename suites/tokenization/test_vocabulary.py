@@ -23,6 +23,8 @@ def test_vocabulary_is_the_files(checkpoint, tokenizer, expect):
     extra = (
         set(got) - set(want) - set(tokenizer.all_special_tokens) - set(tokenizer.get_added_vocab())
     )
+    # a line of white space in vocab.txt has no sure name
+    extra = {token for token in extra if token == token.strip() and token not in ("", "##")}
     expect.equal(sorted(extra)[:5], [], "sorted(tokenizer.get_vocab()), less the files' tokens")
 
 

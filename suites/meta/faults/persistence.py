@@ -55,7 +55,42 @@ def mend_cut_files(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(modeling_utils, "safe_open", lenient)
 
 
+def refuses(auto_class: str) -> Callable[[pytest.MonkeyPatch], None]:
+    """An Auto class that loads nothing."""
+
+    def refuse(*_arguments, **_options):
+        raise ValueError("refused")
+
+    def apply(patch: pytest.MonkeyPatch) -> None:
+        import transformers
+
+        patch.setattr(getattr(transformers, auto_class), "from_pretrained", refuse)
+
+    return apply
+
+
 FAULTS = [
+    Fault(
+        "models-refused",
+        "No model with this head loads.",
+        refuses("AutoModelForSequenceClassification"),
+        ("test_model_loads",),
+        "bert-sentiment",
+    ),
+    Fault(
+        "tokenizers-refused",
+        "No tokenizer loads.",
+        refuses("AutoTokenizer"),
+        ("test_tokenizer_loads",),
+        "bert-sentiment",
+    ),
+    Fault(
+        "processors-refused",
+        "No image processor loads.",
+        refuses("AutoImageProcessor"),
+        ("test_processor_loads",),
+        "vit-shapes",
+    ),
     Fault(
         "cut-files-mended",
         "A file of weights that ends too early is filled up with zeros.",
