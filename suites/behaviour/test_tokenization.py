@@ -8,6 +8,7 @@ from fixtures.applicability import applies_to, tokenizer, trait
 from fixtures.lazy import transformers
 from fixtures.loading import SAFE, fresh_tokenizer
 from fixtures.observe import source
+from fixtures.tokenizing import private
 from fixtures.traits import TOKENIZER_FILES, added_tokens
 from fixtures.walk import BATCHES, CHATS, HOSTILE, PAIRS, special_texts, texts
 
@@ -78,9 +79,9 @@ def test_encoding_details(checkpoint, tokenizer, observe):
 
 
 @applies_to(tokenizer)
-def test_pairs_and_batches(checkpoint, observe):
+def test_pairs_and_batches(tokenizer, observe):
     """Pairs, padded batches, pretokenized words, truncation strategies."""
-    names = {"tokenizer": fresh_tokenizer(checkpoint)}
+    names = {"tokenizer": private(tokenizer)}
     for pair in PAIRS:
         asked = {"pair": "dict(tokenizer(*pair))"}
         for strategy in ("longest_first", "only_first", "only_second"):
