@@ -147,3 +147,23 @@ def test_streamers_write_the_text(checkpoint, tokenizer, model, expect, capsys):
     value = "".join(yielding)
     worker.join()
     expect.equal(value, wanted, "''.join(TextIteratorStreamer)", text=prompt)
+
+
+@applies_to(generates, text_model, light)
+def test_time_and_the_input_bound_generation(checkpoint, model, expect):
+    """max_time=0 ends after one token; encoder_no_repeat_ngram_size=2 repeats no pair of the prompt."""
+    prompt = prompts(checkpoint, 1)[0]
+    start = len(start_of(checkpoint, prompt))
+    out = generate(model, checkpoint, [prompt], eos_token_id=None, max_time=0.0)
+    call = "model.generate(ids, max_time=0.0)"
+    expect.equal(out.sequences.shape[1], start + 1, f"{call}.shape[1]", prompt=prompt)
+    free = generate(model, checkpoint, [prompt], eos_token_id=None).sequences[0].tolist()
+    again = [*prompt[:2], *free[start : start + 2]]  # a pair that would come, in the prompt
+    options = {"eos_token_id": None, "encoder_no_repeat_ngram_size": 2}
+    ids = generate(model, checkpoint, [again], **options).sequences[0].tolist()
+    new = ids[len(start_of(checkpoint, again)) :]
+    pairs = set(zip(again, again[1:], strict=False)) & set(zip(new, new[1:], strict=False))
+    call = (
+        "pairs shared by prompt and new ids of model.generate(ids, encoder_no_repeat_ngram_size=2)"
+    )
+    expect.equal(sorted(pairs), [], call, prompt=again)

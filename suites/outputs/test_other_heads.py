@@ -12,6 +12,7 @@ from fixtures.ids import batch, labels, pad_id
 from fixtures.lazy import torch, transformers
 from fixtures.loading import fresh_model
 from fixtures.oracle import judged, run
+from fixtures.tolerance import K, eps
 from fixtures.weights import filled
 
 CLASSIFYING = ("SequenceClassification", "TokenClassification", "QuestionAnswering")
@@ -32,13 +33,13 @@ small = Predicate("under 10 MB of weights", lambda c: c.weight_bytes < 10_000_00
 OF_THE_TASK = ("architectures", "id2label", "label2id", "num_labels", "problem_type")
 
 
-def with_head(checkpoint, head, directory):
+def with_head(checkpoint, head, directory, labels=3):
     """A checkpoint of the same configuration and another head, its weights drawn at random."""
     config = {n: v for n, v in checkpoint.config.items() if n not in OF_THE_TASK}
     config["pad_token_id"] = pad_id(checkpoint)  # where rows of a batch end
     if head not in ("QuestionAnswering", "MaskedLM"):
-        config["id2label"] = {str(i): f"L{i}" for i in range(3)}
-        config["label2id"] = {f"L{i}": i for i in range(3)}
+        config["id2label"] = {str(i): f"L{i}" for i in range(labels)}
+        config["label2id"] = {f"L{i}": i for i in range(labels)}
     loader = getattr(transformers, f"AutoModelFor{head}")
     made = transformers.AutoConfig.for_model(**config)
     model = filled(loader.from_config(made), seed=len(head))
@@ -64,6 +65,27 @@ def test_other_heads_equal_reference(checkpoint, dtype, tmp_path):
             inputs.pop("decoder_input_ids")
         outputs = run(model, inputs)
         agree_with_reference(expect, outputs, inputs, dtype, f"{type(model).__name__}(**inputs)")
+
+
+@applies_to(referenced, small, model_type(*OFFERED))
+def test_loss_follows_the_labels(checkpoint, dtype, expect, tmp_path):
+    """Told no problem_type, a classifier takes several numbers for labels of their own, one for a regression."""
+    several = with_head(checkpoint, "SequenceClassification", tmp_path / "several")
+    one = with_head(checkpoint, "SequenceClassification", tmp_path / "one", labels=1)
+    inputs = batch(several)
+    rows = len(inputs["input_ids"])
+    yes_or_no = (torch.arange(rows * 3).reshape(rows, 3) % 2).float()
+    functional, numbers = torch.nn.functional, torch.linspace(-1, 1, rows)
+    for other, targets, loss in (
+        (several, yes_or_no, functional.binary_cross_entropy_with_logits),
+        (one, numbers, lambda logits, wanted: functional.mse_loss(logits[:, 0], wanted)),
+    ):
+        model = fresh_model(other, dtype=dtype)
+        outputs = run(model, {**inputs, "labels": targets})
+        wanted = loss(outputs.logits.double(), targets.double())
+        call = f"{type(model).__name__}(**inputs, labels=labels).loss"
+        error = K * eps(dtype) * (1 + float(outputs.logits.abs().max()) ** 2)
+        expect.close(outputs.loss, wanted, error, call, labels=targets)
 
 
 MULTIPLE_CHOICE = ("bert", "distilbert")

@@ -129,3 +129,18 @@ def test_resizing_keeps_old_rows(checkpoint, fresh, expect, tmp_path):
     model.resize_token_embeddings(size)
     back = f"{call}, model.resize_token_embeddings({size}).weight"
     expect.close(model.get_input_embeddings().weight, rows, 0.0, back)
+
+
+@applies_to(sample)
+def test_new_rows_are_the_mean(checkpoint, fresh, expect):
+    """Rows added by resizing are the mean of the old ones (Hewitt 2021), as many as fill up a multiple."""
+    model, _ = fresh()
+    old = model.get_input_embeddings().weight.detach().clone().double()
+    model.resize_token_embeddings(len(old) + 1, pad_to_multiple_of=16)
+    call = f"model.resize_token_embeddings({len(old) + 1}, pad_to_multiple_of=16)"
+    new = model.get_input_embeddings().weight.detach().double()
+    expect.equal(len(new), -(-(len(old) + 1) // 16) * 16, f"len({call}.weight)")
+    # drawn with a billionth of the old rows' covariance
+    near = 10 * float(old.std(0).max()) * 1e-9**0.5
+    wanted = old.mean(0).expand(len(new) - len(old), -1)
+    expect.close(new[len(old) :], wanted, near, f"{call}.weight[{len(old)}:]")

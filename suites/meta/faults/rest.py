@@ -235,4 +235,73 @@ FAULTS = [
         ("test_cross_attention_reads_the_encoder",),
         "t5-reverse",
     ),
+    Fault(
+        "several-labels-as-one",
+        "BERT takes several numbers for one regression.",
+        edit(
+            BERT + "BertForSequenceClassification.forward",
+            (
+                'self.config.problem_type = "multi_label_classification"',
+                'self.config.problem_type = "regression"',
+            ),
+        ),
+        ("test_loss_follows_the_labels",),
+        "bert-masked",
+    ),
+    Fault(
+        "generic-regression-by-absolute-error",
+        "LLaMA's regression loss is the absolute error.",
+        edit(
+            "loss.loss_utils:ForSequenceClassificationLoss",
+            ("loss_fct = MSELoss()", "loss_fct = nn.L1Loss()"),
+        ),
+        ("test_loss_follows_the_labels",),
+        "llama-chat",
+    ),
+    Fault(
+        "new-rows-at-zero",
+        "Rows added by resizing are drawn anew, not around the mean.",
+        edit(
+            "modeling_utils:PreTrainedModel._get_resized_embeddings",
+            (
+                "if new_num_tokens > old_num_tokens and not mean_resizing:",
+                "mean_resizing = False\n    if new_num_tokens > old_num_tokens and not mean_resizing:",
+            ),
+        ),
+        ("test_new_rows_are_the_mean",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "multiple-ignored",
+        "pad_to_multiple_of rounds down.",
+        edit(
+            "modeling_utils:PreTrainedModel._get_resized_embeddings",
+            (
+                "(new_num_tokens + pad_to_multiple_of - 1) // pad_to_multiple_of",
+                "new_num_tokens // pad_to_multiple_of",
+            ),
+        ),
+        ("test_new_rows_are_the_mean",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "time-never-up",
+        "max_time is not looked at.",
+        edit(
+            "generation.stopping_criteria:MaxTimeCriteria.__call__",
+            ("> self.max_time", "> self.max_time + 1e9"),
+        ),
+        ("test_time_and_the_input_bound_generation",),
+        "gpt2-random",
+    ),
+    Fault(
+        "input-pairs-allowed",
+        "encoder_no_repeat_ngram_size forbids nothing.",
+        edit(
+            "generation.logits_process:EncoderNoRepeatNGramLogitsProcessor.__call__",
+            ('-float("inf")', "scores_processed[i, banned_tokens]"),
+        ),
+        ("test_time_and_the_input_bound_generation",),
+        "t5-reverse",
+    ),
 ]
