@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from threading import Thread
 
 import pytest
@@ -162,7 +163,7 @@ def test_time_and_the_input_bound_generation(checkpoint, model, expect):
     options = {"eos_token_id": None, "encoder_no_repeat_ngram_size": 2}
     ids = generate(model, checkpoint, [again], **options).sequences[0].tolist()
     new = ids[len(start_of(checkpoint, again)) :]
-    pairs = set(zip(again, again[1:], strict=False)) & set(zip(new, new[1:], strict=False))
+    pairs = set(itertools.pairwise(again)) & set(itertools.pairwise(new))
     call = (
         "pairs shared by prompt and new ids of model.generate(ids, encoder_no_repeat_ngram_size=2)"
     )
