@@ -140,14 +140,14 @@ def _change(entry: Entry) -> Change:
         "scope": wording.scope(entry),
         "count": len(entry.findings),
         "explains": wording.explains(entry),
-        "cause": entry.explanation.cause if entry.explanation else "",
+        "cause": wording.because(entry),
         "link": entry.explanation.link if entry.explanation else "",
         "origin": wording.origin(entry),
         "numbers": wording.numbers(entry),
         "example": [
             (line.label, [(span.text, span.mark) for span in line.spans]) for line in lines(example)
         ],
-        "reproduce": example.seen.reproduce or "",
+        "reproduce": example.reproduction,
     }
 
 
