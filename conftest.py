@@ -106,7 +106,12 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Render no traceback of a known deviation, which costs seconds; what may fail and passes, passed."""
     known = item.get_closest_marker("xfail") and not item.config.option.runxfail
-    if known and call.excinfo is not None:
+    # pytest needs to see where a skip was raised
+    if (
+        known
+        and call.excinfo is not None
+        and not isinstance(call.excinfo.value, pytest.skip.Exception)
+    ):
         call.excinfo.traceback = call.excinfo.traceback[-1:]
     report = yield
     if known and report.passed and hasattr(report, "wasxfail"):

@@ -250,7 +250,9 @@ def test_unloadable_model_is_one_red_check(tmp_path: Path) -> None:
     settings = json.loads(file.read_text()) | {"hidden_act": "no_such_activation"}
     file.write_text(json.dumps(settings))
     done = run(
-        file.parent, "-k", "loads or shapes or saved_weights or gradient or dtype or pipelines"
+        file.parent,
+        "-k",
+        "loads or shapes or longest or saved_weights or gradient or dtype or pipelines",
     )
     assert done.returncode == 1, done.stdout
     assert done.stdout.count("\nFAILED") == 1

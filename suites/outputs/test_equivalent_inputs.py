@@ -10,17 +10,18 @@ from fixtures.applicability import (
     head,
     model_type,
     referenced,
+    scales_beside_embedding,
     seq2seq,
     token_stack,
     unless_shown,
 )
 from fixtures.ids import batch, labels, ordinary_ids, pad_id, shifted
 from fixtures.lazy import torch
-from fixtures.loading import kept_logits
+from fixtures.loading import kept_logits, method_of
 from fixtures.oracle import own_tolerance, run
 
 
-@applies_to(token_stack)
+@applies_to(token_stack & ~scales_beside_embedding)
 def test_embeddings_equal_ids(checkpoint, model, dtype, expect):
     """Embeddings that the caller looks up give what the ids themselves give."""
     inputs = batch(checkpoint, [12, 12], seed=61)
@@ -120,7 +121,7 @@ def test_labels_make_the_decoder_inputs(checkpoint, model, dtype, expect):
         "model(**inputs) without decoder_input_ids",
         dtype,
     )
-    made = model.prepare_decoder_input_ids_from_labels(alone["labels"])
+    made = method_of(model, "prepare_decoder_input_ids_from_labels")(alone["labels"])
     expect.equal(
         made,
         inputs["decoder_input_ids"],

@@ -24,6 +24,7 @@ from fixtures.images import gradient, source
 from fixtures.lazy import torch, transformers
 from fixtures.oracle import own_tolerance
 from fixtures.pipelines import offers, pipe
+from fixtures.tokenizer_files import has_mask_token
 from fixtures.tolerance import K, eps
 
 TEXTS = ("I really enjoyed this course!", "Hello, how are you?", "Anna Lind lives in Madrid .")
@@ -198,7 +199,7 @@ def test_question_answering(checkpoint, tokenizer, model, expect, observe):
         )
 
 
-@applies_to(tokenizer, head("MaskedLM"), light, offers("fill-mask"))
+@applies_to(has_mask_token, head("MaskedLM"), light, offers("fill-mask"))
 def test_fill_mask(checkpoint, tokenizer, model, expect, observe):
     """The five likeliest tokens at the mask, with their probabilities, their text and the whole text."""
     fill = pipe("fill-mask", model, tokenizer=tokenizer)
@@ -227,7 +228,7 @@ def test_fill_mask(checkpoint, tokenizer, model, expect, observe):
             )
 
 
-@applies_to(tokenizer, head("MaskedLM"), light, offers("fill-mask"))
+@applies_to(has_mask_token, head("MaskedLM"), light, offers("fill-mask"))
 def test_fill_mask_of_two_masks(checkpoint, tokenizer, model, expect):
     """Two masks give two lists, each the likeliest tokens of its own place."""
     fill = pipe("fill-mask", model, tokenizer=tokenizer)
@@ -240,7 +241,7 @@ def test_fill_mask_of_two_masks(checkpoint, tokenizer, model, expect):
     expect.equal([[row["token"] for row in part] for part in rows], best.indices, call, text=text)
 
 
-@applies_to(tokenizer, head("MaskedLM"), light, offers("fill-mask"))
+@applies_to(has_mask_token, head("MaskedLM"), light, offers("fill-mask"))
 def test_fill_mask_of_targets(checkpoint, tokenizer, model, expect):
     """Asked for certain tokens, only these are given, with their probabilities in the whole vocabulary."""
     fill = pipe("fill-mask", model, tokenizer=tokenizer)
