@@ -91,8 +91,8 @@ def test_half_precision_far_from_the_start(checkpoint, device, expect):
     exact, half = (load_model(checkpoint, "eager", d, device) for d in ("float64", "bfloat16"))
     inputs = batch(checkpoint, [12, 12], seed=50)
     far = dict(inputs, position_ids=inputs["position_ids"] + 3001)
-    near, there = ((run(m, i).logits.double() for m in (exact, half)) for i in (inputs, far))
-    wanted, value = there
+    near = [run(model, inputs).logits.double() for model in (exact, half)]
+    wanted, value = (run(model, far).logits.double() for model in (exact, half))
     limit = K * float((near[0] - near[1]).abs().max())
     call = "model.to(torch.bfloat16)(**inputs, position_ids=3001, 3002, ...).logits"
     expect.close(value, wanted, limit, call, inputs=far)
@@ -148,7 +148,7 @@ def test_each_dropout_acts_alone(checkpoint, model, dtype, expect):
             agree_with_itself(expect, run(other, inputs), wanted, inputs, call, dtype)
         for name in last_states(wanted) if field else ():
             if name.startswith("decoder"):  # what the encoder drops out reaches the decoder
-                other.get_encoder().eval()
+                other.base_model.get_encoder().eval()
             moved = not torch.equal(
                 last_states(run(other, inputs))[name], last_states(wanted)[name]
             )
