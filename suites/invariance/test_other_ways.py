@@ -91,7 +91,7 @@ def test_half_precision_far_from_the_start(checkpoint, device, expect):
     exact, half = (load_model(checkpoint, "eager", d, device) for d in ("float64", "bfloat16"))
     inputs = batch(checkpoint, [12, 12], seed=50)
     far = dict(inputs, position_ids=inputs["position_ids"] + 3001)
-    near, there = ((run(m, i).logits.double() for m in (exact, half)) for i in (inputs, far))
+    near, there = ([run(m, i).logits.double() for m in (exact, half)] for i in (inputs, far))
     wanted, value = there
     limit = K * float((near[0] - near[1]).abs().max())
     call = "model.to(torch.bfloat16)(**inputs, position_ids=3001, 3002, ...).logits"
