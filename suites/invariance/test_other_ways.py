@@ -148,7 +148,7 @@ def test_each_dropout_acts_alone(checkpoint, model, dtype, expect):
             agree_with_itself(expect, run(other, inputs), wanted, inputs, call, dtype)
         for name in last_states(wanted) if field else ():
             if name.startswith("decoder"):  # what the encoder drops out reaches the decoder
-                other.get_encoder().eval()
+                other.base_model.get_encoder().eval()
             moved = not torch.equal(
                 last_states(run(other, inputs))[name], last_states(wanted)[name]
             )
