@@ -9,7 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy
 import pytest
+from safetensors.numpy import save_file
 
 from fixtures import recording, releases
 from fixtures.errors import UserError
@@ -221,7 +223,7 @@ def test_a_record_is_reused_until_something_it_was_made_from_changes(tmp_path, m
     checkpoint = tmp_path / "mine"
     checkpoint.mkdir()
     (checkpoint / "config.json").write_text('{"model_type": "bert"}')
-    (checkpoint / "model.safetensors").write_bytes(bytes(5_000_000))
+    save_file({"weight": numpy.zeros(1_250_000, "float32")}, checkpoint / "model.safetensors")
     ran: list[str] = []
 
     def run(overlay, subject, workers, directory):
