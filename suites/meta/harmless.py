@@ -282,7 +282,9 @@ VARIATIONS = [
                     "full_value_states[:, :, -self.sliding_window + 1 :",
                     "full_value_states[:, :, -self.sliding_window :",
                 ),
+                ("num_visible = self.sliding_window - 1", "num_visible = self.sliding_window"),
             ),
+            edit(SLIDING + "crop", *[("-self.sliding_window + 1", "-self.sliding_window")] * 4),
             edit(
                 SLIDING + "get_mask_sizes",
                 (

@@ -6,14 +6,7 @@ import pytest
 
 from suites.meta.edits import edit
 from suites.meta.faults import Fault
-
-BERT = "models.bert.modeling_bert:"
-GPT2 = "models.gpt2.modeling_gpt2:"
-LLAMA = "models.llama.modeling_llama:"
-MISTRAL = "models.mistral.modeling_mistral:"
-T5 = "models.t5.modeling_t5:"
-BART = "models.bart.modeling_bart:"
-MIXIN = "generation.utils:GenerationMixin."
+from suites.meta.places import BART, BERT, GPT2, LLAMA, MISTRAL, MIXIN, T5
 
 
 def another_class(patch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from suites.meta.edits import edit
 from suites.meta.faults import Fault
+from suites.meta.places import MIXIN
 
-MIXIN = "generation.utils:GenerationMixin."
 STOP = "generation.stopping_criteria:"
 
 FAULTS = [

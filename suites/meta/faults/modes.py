@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from suites.meta.edits import edit, edits
 from suites.meta.faults import Fault
+from suites.meta.places import BART, BERT, GPT2, LLAMA, MBART, T5, VIT
 
-BERT = "models.bert.modeling_bert:"
-GPT2 = "models.gpt2.modeling_gpt2:"
-LLAMA = "models.llama.modeling_llama:"
-T5 = "models.t5.modeling_t5:"
-BART = "models.bart.modeling_bart:"
-MBART = "models.mbart.modeling_mbart:"
-VIT = "models.vit.modeling_vit:"
 ALWAYS = ("training=self.training", "training=True")
 
 FAULTS = [

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from suites.meta.edits import edit
 from suites.meta.faults import Fault
-
-MIXIN = "generation.utils:GenerationMixin."
+from suites.meta.places import MIXIN
 
 FAULTS = [
     Fault(

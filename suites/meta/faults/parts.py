@@ -4,18 +4,9 @@ from __future__ import annotations
 
 from suites.meta.edits import edit
 from suites.meta.faults import Fault
+from suites.meta.places import BART, BERT, CONFIG, DISTILBERT, GPT2, LLAMA, MBART, MISTRAL, T5, VIT
 
-BERT = "models.bert.modeling_bert:"
-DISTILBERT = "models.distilbert.modeling_distilbert:"
-GPT2 = "models.gpt2.modeling_gpt2:"
-LLAMA = "models.llama.modeling_llama:"
-MISTRAL = "models.mistral.modeling_mistral:"
-T5 = "models.t5.modeling_t5:"
-BART = "models.bart.modeling_bart:"
-MBART = "models.mbart.modeling_mbart:"
-VIT = "models.vit.modeling_vit:"
 MODEL = "modeling_utils:"
-CONFIG = "configuration_utils:PreTrainedConfig."
 
 FAULTS = [
     Fault(

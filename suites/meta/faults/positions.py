@@ -1,197 +1,19 @@
-"""Faults in positions: rotary angles, learned tables, offsets, relative buckets, patches."""
+"""Faults in positions: learned tables, offsets, relative buckets, patches."""
 
 from __future__ import annotations
 
 from suites.meta.edits import edit, edits
 from suites.meta.faults import Fault
+from suites.meta.places import BART, BERT, DISTILBERT, GPT2, LLAMA, MBART, MISTRAL
 
-BERT = "models.bert.modeling_bert:"
 ROBERTA = "models.roberta.modeling_roberta:RobertaEmbeddings."
-DISTILBERT = "models.distilbert.modeling_distilbert:"
-GPT2 = "models.gpt2.modeling_gpt2:"
-LLAMA = "models.llama.modeling_llama:"
-MISTRAL = "models.mistral.modeling_mistral:"
 T5 = "models.t5.modeling_t5:T5Attention."
-BART = "models.bart.modeling_bart:"
-MBART = "models.mbart.modeling_mbart:"
 VIT = "models.vit.modeling_vit:ViTEmbeddings."
 DEIT = "models.deit.modeling_deit:DeiTEmbeddings."
-ROPE = "modeling_rope_utils:"
 GENERATE = "generation.utils:GenerationMixin."
 SEEN = ("+ past_seen_tokens", "+ 0 * past_seen_tokens")
 
 FAULTS = [
-    Fault(
-        "rotary-sign",
-        "Rotary embedding turns the wrong way.",
-        edit(LLAMA + "rotate_half", ("(-x2, x1)", "(x2, -x1)")),
-        (
-            "test_outputs_equal_reference",
-            "test_base_model_equals_reference",
-            "test_left_padded_outputs_equal_reference",
-        ),
-        "llama-chat",
-    ),
-    Fault(
-        "rotary-interleaved",
-        "Rotary embedding pairs neighbours instead of halves.",
-        edit(
-            LLAMA + "rotate_half",
-            ("x[..., : x.shape[-1] // 2]", "x[..., 0::2]"),
-            ("x[..., x.shape[-1] // 2 :]", "x[..., 1::2]"),
-            ("torch.cat((-x2, x1), dim=-1)", "torch.stack((-x2, x1), dim=-1).flatten(-2)"),
-        ),
-        (
-            "test_outputs_equal_reference",
-            "test_base_model_equals_reference",
-            "test_left_padded_outputs_equal_reference",
-        ),
-        "llama-bytes",
-    ),
-    Fault(
-        "rotary-only-queries",
-        "Only the queries are rotated.",
-        edit(MISTRAL + "apply_rotary_pos_emb", ("(k * cos) + (rotate_half(k) * sin)", "k")),
-        (
-            "test_outputs_equal_reference",
-            "test_base_model_equals_reference",
-            "test_left_padded_outputs_equal_reference",
-        ),
-        "mistral-random",
-    ),
-    Fault(
-        "rotary-base-ignored",
-        "Rotary frequencies always use the base 10000.",
-        edit(
-            MISTRAL + "MistralRotaryEmbedding.compute_default_rope_parameters",
-            ('config.rope_parameters["rope_theta"]', "10000.0"),
-        ),
-        (
-            "test_outputs_equal_reference",
-            "test_base_model_equals_reference",
-            "test_left_padded_outputs_equal_reference",
-        ),
-        "mistral-random",
-    ),
-    Fault(
-        "rotary-frequencies-shifted",
-        "Rotary frequencies start at the second.",
-        edit(
-            LLAMA + "LlamaRotaryEmbedding.compute_default_rope_parameters",
-            ("torch.arange(0, dim, 2,", "torch.arange(2, dim + 2, 2,"),
-        ),
-        (
-            "test_outputs_equal_reference",
-            "test_base_model_equals_reference",
-            "test_left_padded_outputs_equal_reference",
-        ),
-        "llama-chat",
-    ),
-    Fault(
-        "rotary-positions-in-half",
-        "Rotary angles are computed in float16.",
-        edit(
-            MISTRAL + "MistralRotaryEmbedding.forward",
-            ("position_ids[..., None].float()", "position_ids[..., None].half()"),
-            ("dtype=torch.float)", "dtype=torch.half)"),
-        ),
-        (
-            "test_outputs_equal_reference",
-            "test_base_model_equals_reference",
-            "test_left_padded_outputs_equal_reference",
-        ),
-        "mistral-sliding",
-    ),
-    Fault(
-        "rotary-scaling-dropped",
-        "The factor that some rotary types put on cosine and sine is dropped.",
-        edit(
-            LLAMA + "LlamaRotaryEmbedding.forward",
-            ("emb.cos() * self.attention_scaling", "emb.cos()"),
-            ("emb.sin() * self.attention_scaling", "emb.sin()"),
-        ),
-        (
-            "test_outputs_equal_reference",
-            "test_base_model_equals_reference",
-            "test_left_padded_outputs_equal_reference",
-        ),
-        "llama-yarn",
-    ),
-    Fault(
-        "linear-scaling-inverted",
-        "Linear rotary scaling multiplies where it should divide.",
-        edit(
-            ROPE + "_compute_linear_scaling_rope_parameters",
-            ("inv_freq /= factor", "inv_freq *= factor"),
-        ),
-        (
-            "test_outputs_equal_reference",
-            "test_base_model_equals_reference",
-            "test_left_padded_outputs_equal_reference",
-        ),
-        "llama-spm-only",
-    ),
-    Fault(
-        "llama3-unsmoothed",
-        "LLaMA 3's rotary scaling leaves out the middle frequencies.",
-        edit(
-            ROPE + "_compute_llama3_parameters",
-            (
-                "inv_freq_llama = torch.where(is_medium_freq, smoothed_inv_freq, inv_freq_llama)",
-                "pass",
-            ),
-        ),
-        (
-            "test_outputs_equal_reference",
-            "test_base_model_equals_reference",
-            "test_left_padded_outputs_equal_reference",
-        ),
-        "llama-bytes",
-    ),
-    Fault(
-        "llama3-factors-swapped",
-        "LLaMA 3's rotary scaling swaps its low and high frequency factors.",
-        edit(
-            ROPE + "_compute_llama3_parameters",
-            (
-                'rope_parameters_dict["low_freq_factor"]',
-                'rope_parameters_dict["high_freq_factor"] * 2',
-            ),
-        ),
-        (
-            "test_outputs_equal_reference",
-            "test_base_model_equals_reference",
-            "test_left_padded_outputs_equal_reference",
-        ),
-        "llama-bytes",
-    ),
-    Fault(
-        "yarn-ramp-reversed",
-        "YaRN interpolates the fast frequencies and leaves the slow ones.",
-        edit(
-            ROPE + "_compute_yarn_parameters",
-            ("inv_freq_extrapolation_factor = 1 - ", "inv_freq_extrapolation_factor = "),
-        ),
-        (
-            "test_outputs_equal_reference",
-            "test_base_model_equals_reference",
-            "test_left_padded_outputs_equal_reference",
-        ),
-        "llama-yarn",
-    ),
-    Fault(
-        "yarn-untruncated",
-        "YaRN's correction range is not rounded outwards.",
-        edit(
-            ROPE + "_compute_yarn_parameters", ('.get("truncate", True)', '.get("truncate", False)')
-        ),
-        (
-            "test_outputs_equal_reference",
-            "test_base_model_equals_reference",
-            "test_left_padded_outputs_equal_reference",
-        ),
-        "llama-yarn",
-    ),
     Fault(
         "default-positions-forget-the-cache",
         "LLaMA without position ids counts from zero in every cached step.",
@@ -452,23 +274,6 @@ FAULTS = [
             "test_half_precision_is_close",
         ),
         "deit-shapes",
-    ),
-    Fault(
-        "rotary-positions-ignored",
-        "LLaMA counts positions from zero whatever it is told.",
-        edit(LLAMA + "LlamaModel.forward", ("if position_ids is None:", "if True:")),
-        ("test_shifted_positions_equal_reference",),
-        "llama-chat",
-    ),
-    Fault(
-        "dynamic-scaling-static",
-        "Dynamic rotary scaling ignores the length of the sequence.",
-        edit(
-            ROPE + "_compute_dynamic_ntk_parameters",
-            ("# Compute the inverse frequencies", "seq_len = config.max_position_embeddings"),
-        ),
-        ("test_long_input_equals_reference",),
-        "llama-dynamic",
     ),
     Fault(
         "generate-counts-padding",

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from suites.meta.edits import edit
 from suites.meta.faults import Fault
+from suites.meta.places import DEIT, VIT
 
 PIL = "image_processing_backends:PilBackend."
 BASE = "image_processing_backends:BaseImageProcessor."
-VIT = "models.vit.modeling_vit:"
-DEIT = "models.deit.modeling_deit:"
 STEPS = PIL + "_preprocess"
 DEFINED = "test_pixels_equal_the_definition"
 ANY = "test_any_image_equals_the_definition"

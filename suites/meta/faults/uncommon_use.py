@@ -6,12 +6,7 @@ import pytest
 
 from suites.meta.edits import edit
 from suites.meta.faults import Fault
-
-BERT = "models.bert.modeling_bert:"
-GPT2 = "models.gpt2.modeling_gpt2:"
-LLAMA = "models.llama.modeling_llama:"
-BART = "models.bart.modeling_bart:"
-T5 = "models.t5.modeling_t5:"
+from suites.meta.places import BART, BERT, GPT2, LLAMA, T5
 
 
 def copies_are_the_same(patch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Faults of saving and loading: weights, names, ties, dtypes, configuration, broken and hostile files."""
+"""Faults of loading: weights, names, ties, dtypes, configuration, broken and hostile files."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ import pytest
 
 from suites.meta.edits import edit
 from suites.meta.faults import Fault
+from suites.meta.places import CONFIG
 
 MODEL = "modeling_utils:PreTrainedModel."
 LOADING = "core_model_loading:"
-CONFIG = "configuration_utils:PreTrainedConfig."
 FROM_PRETRAINED = MODEL + "from_pretrained.__func__"
-SAVING = MODEL + "save_pretrained"
-STATE = "state_dict = model_to_save.state_dict()"
 ARRIVAL = "    return loading_info"
 UNUSED = 'return_unused_kwargs = kwargs.pop("return_unused_kwargs", False)'
 
@@ -109,16 +107,6 @@ FAULTS = [
         "bert-masked",
     ),
     Fault(
-        "pickle-beside",
-        "Saving leaves a pickle beside the safetensors.",
-        edit(
-            SAVING,
-            (STATE, STATE + "; torch.save({}, os.path.join(save_directory, 'pytorch_model.bin'))"),
-        ),
-        ("test_saved_files_are_safetensors",),
-        "bert-masked",
-    ),
-    Fault(
         "loading-through-half-precision",
         "Weights pass through bfloat16 on their way into memory.",
         edit(
@@ -157,40 +145,6 @@ FAULTS = [
         "bert-random",
     ),
     Fault(
-        "saving-rounds",
-        "Saving writes weights with fewer digits than they have.",
-        edit(
-            SAVING,
-            (
-                STATE,
-                "state_dict = {k: v.half().to(v.dtype) for k, v in model_to_save.state_dict().items()}",
-            ),
-        ),
-        (
-            "test_saved_weights_equal_the_files",
-            "test_reloaded_state_equals_the_saved_state",
-            "test_reloaded_outputs_are_equal",
-        ),
-        "gpt2-random",
-    ),
-    Fault(
-        "saving-drops-a-prefix",
-        "Saving writes names without the first module's.",
-        edit(
-            SAVING,
-            (STATE, "state_dict = {'net.' + k: v for k, v in model_to_save.state_dict().items()}"),
-        ),
-        ("test_saved_names_are_the_stored_names", "test_reloading_is_complete"),
-        "gpt2-random",
-    ),
-    Fault(
-        "saving-writes-the-class-late",
-        "config.json is saved without the architecture's name.",
-        edit(SAVING, ('[model_to_save.__class__.__name__.removeprefix("FSDP")]', "None")),
-        ("test_saved_configuration_keeps_every_field",),
-        "bert-sentiment",
-    ),
-    Fault(
         "left-in-training-mode",
         "from_pretrained forgets to switch dropout off.",
         edit(FROM_PRETRAINED, ("    model.eval()", "    model.train()")),
@@ -216,37 +170,6 @@ FAULTS = [
             "    if output is not None: output.weight = model.get_input_embeddings().weight"
         ),
         ("test_untied_embeddings_are_two_matrices", "test_every_weight_of_the_files_is_in_memory"),
-        "llama-bytes",
-    ),
-    Fault(
-        "tying-is-not-saved",
-        "The saved configuration forgets whether the embeddings are tied.",
-        edit(
-            CONFIG + "to_diff_dict",
-            (
-                "return serializable_config_dict",
-                "serializable_config_dict.pop('tie_word_embeddings', None); return serializable_config_dict",
-            ),
-        ),
-        ("test_tying_survives_saving",),
-        "llama-chat",
-    ),
-    Fault(
-        "dtype-ignored",
-        "The dtype asked for is ignored: float32 always.",
-        edit(
-            "modeling_utils:_get_dtype",
-            (
-                "is_sharded = sharded_metadata is not None",
-                "is_sharded = sharded_metadata is not None; dtype = torch.float32",
-            ),
-        ),
-        (
-            "test_bfloat16_is_honoured",
-            "test_float16_is_honoured",
-            "test_auto_dtype_is_the_written_one",
-            "test_dtype_survives_saving",
-        ),
         "llama-bytes",
     ),
     Fault(
@@ -292,19 +215,6 @@ FAULTS = [
         "bert-sentiment",
     ),
     Fault(
-        "saving-drops-fields",
-        "Saving a configuration leaves out whole numbers.",
-        edit(
-            CONFIG + "to_diff_dict",
-            (
-                "return serializable_config_dict",
-                "return {k: v for k, v in serializable_config_dict.items() if type(v) is not float}",
-            ),
-        ),
-        ("test_reloaded_configuration_is_the_same", "test_saved_configuration_keeps_every_field"),
-        "bert-random",
-    ),
-    Fault(
         "generation-file-ignored",
         "generation_config.json is not read.",
         edit(
@@ -312,16 +222,6 @@ FAULTS = [
             ("config = cls(**{**config_dict, **kwargs})", "config = cls()"),
         ),
         ("test_generation_settings_are_read", "test_generation_settings_come_from_the_files"),
-        "mbart-transliterate",
-    ),
-    Fault(
-        "generation-not-saved",
-        "Generation settings are not saved with the model.",
-        edit(
-            "generation.configuration_utils:GenerationConfig.to_diff_dict",
-            ("return serializable_config_dict", "return {'transformers_version': '0'}"),
-        ),
-        ("test_reloaded_generation_settings_are_the_same",),
         "mbart-transliterate",
     ),
     Fault(
@@ -352,19 +252,6 @@ FAULTS = [
             ("ignore_mismatched_sizes=ignore_mismatched_sizes", "ignore_mismatched_sizes=True"),
         ),
         ("test_a_weight_of_another_shape_is_refused",),
-        "bert-masked",
-    ),
-    Fault(
-        "index-names-the-wrong-file",
-        "The index of a sharded model lists every weight in the first file.",
-        edit(
-            SAVING,
-            (
-                '"weight_map": weight_map',
-                '"weight_map": dict.fromkeys(weight_map, min(weight_map.values()))',
-            ),
-        ),
-        ("test_sharded_weights_are_the_same",),
         "bert-masked",
     ),
     Fault(
@@ -401,19 +288,6 @@ FAULTS = [
             ("weights_only=weights_only, **extra_args", "weights_only=False"),
         ),
         ("test_pickled_weights_are_not_run",),
-        "bert-masked",
-    ),
-    Fault(
-        "saving-moves-the-model",
-        "Saving shifts the model's own weights a little.",
-        edit(
-            SAVING,
-            (
-                STATE,
-                "[p.data.mul_(1.001) for p in model_to_save.parameters()]\n        " + STATE,
-            ),
-        ),
-        ("test_saving_changes_nothing",),
         "bert-masked",
     ),
     Fault(
@@ -496,5 +370,23 @@ FAULTS = [
         ),
         ("test_gguf_tokens_equal_its_conversion",),
         "smollm2-gguf",
+    ),
+    Fault(
+        "dtype-ignored",
+        "The dtype asked for is ignored: float32 always.",
+        edit(
+            "modeling_utils:_get_dtype",
+            (
+                "is_sharded = sharded_metadata is not None",
+                "is_sharded = sharded_metadata is not None; dtype = torch.float32",
+            ),
+        ),
+        (
+            "test_bfloat16_is_honoured",
+            "test_float16_is_honoured",
+            "test_auto_dtype_is_the_written_one",
+            "test_dtype_survives_saving",
+        ),
+        "llama-bytes",
     ),
 ]

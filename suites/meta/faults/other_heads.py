@@ -1,18 +1,11 @@
-"""Faults in heads and roles that no checkpoint came with."""
+"""Faults in heads that no checkpoint came with."""
 
 from __future__ import annotations
 
 from suites.meta.edits import edit
 from suites.meta.faults import Fault
+from suites.meta.places import BART, BERT, DISTILBERT, GPT2, MBART, ROBERTA, T5, VIT
 
-BERT = "models.bert.modeling_bert:"
-ROBERTA = "models.roberta.modeling_roberta:"
-DISTILBERT = "models.distilbert.modeling_distilbert:"
-GPT2 = "models.gpt2.modeling_gpt2:"
-T5 = "models.t5.modeling_t5:"
-BART = "models.bart.modeling_bart:"
-MBART = "models.mbart.modeling_mbart:"
-VIT = "models.vit.modeling_vit:"
 GENERIC = "modeling_layers:Generic"
 
 FAULTS = [
@@ -80,51 +73,6 @@ FAULTS = [
         "bert-masked",
     ),
     Fault(
-        "bert-cross-attends-to-itself",
-        "BERT as a decoder takes the keys of its cross-attention from its own states.",
-        edit(
-            BERT + "BertCrossAttention.forward",
-            (
-                "self.key(encoder_hidden_states)",
-                "self.key(hidden_states[:, : encoder_hidden_states.shape[1]])",
-            ),
-        ),
-        ("test_encoder_layers_decode",),
-        "bert-masked",
-    ),
-    Fault(
-        "bert-cross-attention-unmasked",
-        "BERT as a decoder attends to masked positions of the other model.",
-        edit(
-            BERT + "BertModel._create_attention_masks",
-            (
-                "if encoder_attention_mask is not None:",
-                "encoder_attention_mask = None\n    if encoder_attention_mask is not None:",
-            ),
-        ),
-        ("test_encoder_layers_decode",),
-        "bert-random",
-    ),
-    Fault(
-        "bert-decoder-sees-the-future",
-        "BERT as a decoder masks padding only.",
-        edit(
-            BERT + "BertModel._create_attention_masks", ("if self.config.is_decoder:", "if False:")
-        ),
-        ("test_encoder_layers_decode",),
-        "bert-sentiment",
-    ),
-    Fault(
-        "bert-cross-cache-not-reused",
-        "BERT as a decoder computes its cross-attention anew in each step and appends it to the cache.",
-        edit(
-            BERT + "BertCrossAttention.forward",
-            ("past_key_values.is_updated[self.layer_idx] = True", "pass"),
-        ),
-        ("test_encoder_layers_decode",),
-        "bert-cased-tagger",
-    ),
-    Fault(
         "roberta-choices-by-the-last",
         "RoBERTa's multiple choice pools the last token.",
         edit(
@@ -153,16 +101,6 @@ FAULTS = [
         edit(ROBERTA + "RobertaClassificationHead.forward", ("torch.tanh(x)", "torch.relu(x)")),
         ("test_other_heads_equal_reference",),
         "roberta-span",
-    ),
-    Fault(
-        "roberta-decoder-position-restarts",
-        "RoBERTa as a decoder numbers each cached step from the start.",
-        edit(
-            ROBERTA + "RobertaModel.forward",
-            ("past_key_values.get_seq_length() if past_key_values is not None else 0", "0"),
-        ),
-        ("test_encoder_layers_decode",),
-        "roberta-masked",
     ),
     Fault(
         "distilbert-masked-head-without-norm",
@@ -241,42 +179,6 @@ FAULTS = [
             ),
         ),
         ("test_other_heads_equal_reference",),
-        "gpt2-random",
-    ),
-    Fault(
-        "gpt2-reordered-unscaled",
-        "GPT-2's reordered attention does not scale.",
-        edit(
-            GPT2 + "GPT2Attention._upcast_and_reordered_attn", ("alpha=self.scaling", "alpha=1.0")
-        ),
-        ("test_reordered_attention_changes_nothing",),
-        "gpt2-counting",
-    ),
-    Fault(
-        "gpt2-reordered-unmasked",
-        "GPT-2's reordered attention ignores the mask.",
-        edit(
-            GPT2 + "GPT2Attention._upcast_and_reordered_attn",
-            ("attn_weights = attn_weights + attention_mask", "pass"),
-        ),
-        ("test_reordered_attention_changes_nothing",),
-        "gpt2-random",
-    ),
-    Fault(
-        "gpt2-cross-attention-unmasked",
-        "GPT-2 as a decoder attends to masked positions of the other model.",
-        edit(
-            GPT2 + "GPT2Block.forward",
-            ("encoder_attention_mask=encoder_attention_mask", "encoder_attention_mask=None"),
-        ),
-        ("test_encoder_layers_decode",),
-        "gpt2-counting",
-    ),
-    Fault(
-        "gpt2-cross-residual-missing",
-        "GPT-2's cross-attention forgets its residual.",
-        edit(GPT2 + "GPT2Block.forward", ("residual + cross_attn_output", "residual")),
-        ("test_encoder_layers_decode",),
         "gpt2-random",
     ),
     Fault(
@@ -395,19 +297,6 @@ FAULTS = [
         "t5-reverse",
     ),
     Fault(
-        "t5-encoder-is-a-decoder",
-        "T5's encoder alone masks the future.",
-        edit(
-            T5 + "T5EncoderModel.__init__",
-            (
-                "encoder_config.use_cache = False",
-                "encoder_config.use_cache = False; encoder_config.is_decoder = True",
-            ),
-        ),
-        ("test_encoder_alone_is_the_encoder",),
-        "t5-random",
-    ),
-    Fault(
         "bart-question-ends-twice",
         "BART's question answering gives the starts for the ends.",
         edit(
@@ -419,29 +308,6 @@ FAULTS = [
         ),
         ("test_other_heads_equal_reference",),
         "bart-reverse",
-    ),
-    Fault(
-        "bart-decoder-alone-forgets",
-        "BART's decoder alone loses the mask of what it attends to.",
-        edit(
-            BART + "BartForCausalLM.forward",
-            ("encoder_attention_mask=encoder_attention_mask", "encoder_attention_mask=None"),
-        ),
-        ("test_encoder_layers_decode",),
-        "bart-topics",
-    ),
-    Fault(
-        "mbart-decoder-alone-deaf",
-        "mBART's decoder alone hears nothing of the other model.",
-        edit(
-            MBART + "MBartForCausalLM.forward",
-            (
-                "encoder_hidden_states=encoder_hidden_states",
-                "encoder_hidden_states=encoder_hidden_states * 0",
-            ),
-        ),
-        ("test_encoder_layers_decode",),
-        "mbart-random",
     ),
     Fault(
         "mbart-classifier-without-tanh",

@@ -1,0 +1,120 @@
+"""Faults of saving: weights, names, configuration, shards."""
+
+from __future__ import annotations
+
+from suites.meta.edits import edit
+from suites.meta.faults import Fault
+from suites.meta.places import CONFIG
+
+MODEL = "modeling_utils:PreTrainedModel."
+SAVING = MODEL + "save_pretrained"
+STATE = "state_dict = model_to_save.state_dict()"
+
+FAULTS = [
+    Fault(
+        "pickle-beside",
+        "Saving leaves a pickle beside the safetensors.",
+        edit(
+            SAVING,
+            (STATE, STATE + "; torch.save({}, os.path.join(save_directory, 'pytorch_model.bin'))"),
+        ),
+        ("test_saved_files_are_safetensors",),
+        "bert-masked",
+    ),
+    Fault(
+        "saving-rounds",
+        "Saving writes weights with fewer digits than they have.",
+        edit(
+            SAVING,
+            (
+                STATE,
+                "state_dict = {k: v.half().to(v.dtype) for k, v in model_to_save.state_dict().items()}",
+            ),
+        ),
+        (
+            "test_saved_weights_equal_the_files",
+            "test_reloaded_state_equals_the_saved_state",
+            "test_reloaded_outputs_are_equal",
+        ),
+        "gpt2-random",
+    ),
+    Fault(
+        "saving-drops-a-prefix",
+        "Saving writes names without the first module's.",
+        edit(
+            SAVING,
+            (STATE, "state_dict = {'net.' + k: v for k, v in model_to_save.state_dict().items()}"),
+        ),
+        ("test_saved_names_are_the_stored_names", "test_reloading_is_complete"),
+        "gpt2-random",
+    ),
+    Fault(
+        "saving-writes-the-class-late",
+        "config.json is saved without the architecture's name.",
+        edit(SAVING, ('[model_to_save.__class__.__name__.removeprefix("FSDP")]', "None")),
+        ("test_saved_configuration_keeps_every_field",),
+        "bert-sentiment",
+    ),
+    Fault(
+        "tying-is-not-saved",
+        "The saved configuration forgets whether the embeddings are tied.",
+        edit(
+            CONFIG + "to_diff_dict",
+            (
+                "return serializable_config_dict",
+                "serializable_config_dict.pop('tie_word_embeddings', None); return serializable_config_dict",
+            ),
+        ),
+        ("test_tying_survives_saving",),
+        "llama-chat",
+    ),
+    Fault(
+        "saving-drops-fields",
+        "Saving a configuration leaves out whole numbers.",
+        edit(
+            CONFIG + "to_diff_dict",
+            (
+                "return serializable_config_dict",
+                "return {k: v for k, v in serializable_config_dict.items() if type(v) is not float}",
+            ),
+        ),
+        ("test_reloaded_configuration_is_the_same", "test_saved_configuration_keeps_every_field"),
+        "bert-random",
+    ),
+    Fault(
+        "generation-not-saved",
+        "Generation settings are not saved with the model.",
+        edit(
+            "generation.configuration_utils:GenerationConfig.to_diff_dict",
+            ("return serializable_config_dict", "return {'transformers_version': '0'}"),
+        ),
+        ("test_reloaded_generation_settings_are_the_same",),
+        "mbart-transliterate",
+    ),
+    Fault(
+        "index-names-the-wrong-file",
+        "The index of a sharded model lists every weight in the first file.",
+        edit(
+            SAVING,
+            (
+                '"weight_map": weight_map',
+                '"weight_map": dict.fromkeys(weight_map, min(weight_map.values()))',
+            ),
+        ),
+        ("test_sharded_weights_are_the_same",),
+        "bert-masked",
+    ),
+    Fault(
+        "saving-moves-the-model",
+        "Saving shifts the model's own weights a little.",
+        edit(
+            SAVING,
+            (
+                STATE,
+                "[p.data.mul_(1.001) for p in model_to_save.parameters()]\n        " + STATE,
+            ),
+        ),
+        ("test_saving_changes_nothing",),
+        "bert-masked",
+    ),
+]
