@@ -16,8 +16,9 @@ from typing import Protocol
 import pytest
 from _pytest.config import _prepareconfig
 
-from fixtures import gguf_file, loading, oracle
+from fixtures import generating, gguf_file, loading, oracle, tokenizing
 from fixtures.catalogue import default_checkpoints
+from fixtures.lazy import torch
 from suites.meta import faults
 from suites.meta.faults import Fault
 
@@ -78,11 +79,15 @@ def check_of(nodeid: str) -> str:
 
 
 def forget() -> None:
-    """Empty the caches of loaded objects."""
+    """Empty the caches of loaded objects, and undo what a fault left set in torch."""
+    torch.set_default_dtype(torch.float32)
     for cached in (
         loading.load_tokenizer,
         loading.load_processor,
         oracle.weights,
+        oracle.standard_tolerance,
+        generating.logits_tolerance,
+        tokenizing.slow_tokenizer,
     ):
         cached.cache_clear()
     loading.models.clear()
