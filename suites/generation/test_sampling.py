@@ -8,6 +8,7 @@ import pytest
 
 from fixtures.applicability import applies_to, generates, generation_sample, text_model
 from fixtures.generating import generate, logits_tolerance, next_logits, prompts, rules, start_of
+from fixtures.ids import eos_id, ordinary_ids
 from fixtures.lazy import torch
 
 SETTINGS = {
@@ -32,7 +33,9 @@ def test_sampled_scores_equal_textbook(checkpoint, model, dtype, expect, setting
     """At each step, the scores sampled from are the logits as the settings reshape them."""
     from fixtures.reference.sampling import process, processors_of
 
-    prompt, settings = prompts(checkpoint, 1)[0], {"do_sample": True, **SETTINGS[setting]}
+    end = ordinary_ids(checkpoint)[0] if eos_id(checkpoint) is None else eos_id(checkpoint)
+    prompt = prompts(checkpoint, 1)[0]
+    settings = {"do_sample": True, "eos_token_id": end, **SETTINGS[setting]}
     torch.manual_seed(0)
     out = generate(model, checkpoint, [prompt], max_new_tokens=3, **settings)
     start = start_of(checkpoint, prompt)

@@ -10,6 +10,7 @@ from fixtures.applicability import (
     Predicate,
     any_model,
     applies_to,
+    computes_positions,
     decoder,
     encoder,
     head,
@@ -85,7 +86,7 @@ def test_packed_sequences_are_apart(checkpoint, model, dtype, expect):
         expect.close(value, alone, limit, f"{call}[:, {start}:]", first=first, second=second)
 
 
-@applies_to(decoder, rotary, light)
+@applies_to(decoder, rotary, head("CausalLM"), light)
 def test_half_precision_far_from_the_start(checkpoint, device, expect):
     """In bfloat16, positions in the thousands, which it cannot count, are as exact as the first ones."""
     exact, half = (load_model(checkpoint, "eager", d, device) for d in ("float64", "bfloat16"))
@@ -96,6 +97,18 @@ def test_half_precision_far_from_the_start(checkpoint, device, expect):
     limit = K * float((near[0] - near[1]).abs().max())
     call = "model.to(torch.bfloat16)(**inputs, position_ids=3001, 3002, ...).logits"
     expect.close(value, wanted, limit, call, inputs=far)
+
+
+@applies_to(decoder, computes_positions, light)
+def test_long_input_leaves_nothing_behind(checkpoint, dtype, expect):
+    """After an input longer than it was trained on, a short one gets what it got before."""
+    trained = min(checkpoint.config.get("max_position_embeddings", 0), 512)
+    inputs, parts = batch(checkpoint, [7], seed=52), sequences(checkpoint, [trained, 9], seed=53)
+    model = fresh_model(checkpoint, dtype=dtype)
+    wanted = run(model, inputs)
+    run(model, {"input_ids": torch.tensor([[*parts[0], *parts[1]]])})
+    call = "model(**inputs) after a longer input"
+    agree_with_itself(expect, run(model, inputs), wanted, inputs, call, dtype)
 
 
 ACTIVATIONS = ("gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "quick_gelu", "relu", "silu")
@@ -132,7 +145,8 @@ DROPOUTS = {
 LAYERDROPS = ("encoder_layerdrop", "decoder_layerdrop")
 
 
-@applies_to(any_model, model_type(*DROPOUTS), light)
+# A decoder that classifies tokens drops out a tenth before its head, whatever the file says.
+@applies_to(any_model, model_type(*DROPOUTS), ~(decoder & head("TokenClassification")), light)
 def test_each_dropout_acts_alone(checkpoint, model, dtype, expect):
     """Each dropout of the configuration changes the outputs in training, and none is there when all are zero."""
     inputs = batch(checkpoint, [9, 6], seed=52)

@@ -86,6 +86,7 @@ def forget() -> None:
         loading.load_processor,
         oracle.weights,
         oracle.standard_tolerance,
+        oracle.usual_tolerance,
         generating.logits_tolerance,
         tokenizing.slow_tokenizer,
     ):

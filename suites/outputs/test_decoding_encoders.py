@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fixtures.applicability import Predicate, applies_to, model_type
+from fixtures.applicability import Predicate, applies_to, model_type, widens
 from fixtures.ids import batch, ordinary_ids
 from fixtures.lazy import torch, transformers
 from fixtures.oracle import run
@@ -43,7 +43,7 @@ def logits_of(model, inputs, **options):
 DECODES = ("bert", "roberta", "gpt2", "bart", "mbart")
 
 
-@applies_to(model_type(*DECODES), small)
+@applies_to(model_type(*DECODES), small, widens)
 def test_encoder_layers_decode(checkpoint, expect):
     """As a decoder, a family's layers hide the future, heed what they attend to, and go on from a cache."""
     model, inputs = decoding(checkpoint), given(checkpoint)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.applicability import any_model, applies_to, processor, tokenizer, trait
+from fixtures.applicability import any_model, applies_to, named, processor, tokenizer, trait
 from fixtures.errors import UnloadableError
 from fixtures.loading import load_model, load_processor, load_tokenizer
 from fixtures.plugin import loaded
@@ -36,7 +36,7 @@ def test_processor_loads(checkpoint):
     judged(load_processor, checkpoint)
 
 
-@applies_to(any_model)
+@applies_to(any_model, named)
 def test_auto_class_finds_the_architecture(checkpoint, model, expect, observe):
     """An Auto class builds the architecture that config.json names."""
     observe("outputs/architecture", type(model).__name__, group="load")

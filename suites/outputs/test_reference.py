@@ -11,7 +11,9 @@ from fixtures.applicability import (
     any_model,
     applies_to,
     decoder,
+    holds_its_base,
     light,
+    pads_left,
     referenced,
     text_model,
     unless_shown,
@@ -36,7 +38,7 @@ def test_outputs_equal_reference(checkpoint, model, dtype, expect, observe):
     )
 
 
-@applies_to(text_model, referenced)
+@applies_to(text_model, referenced, pads_left)
 def test_left_padded_outputs_equal_reference(checkpoint, model, dtype, expect):
     """Padding on the left leaves the outputs at real positions equal to the reference's."""
     inputs = batch(checkpoint, side="left", seed=2)
@@ -89,7 +91,7 @@ def test_loss_equals_reference(checkpoint, model, dtype, expect):
     expect.close(loss.cpu(), exact["loss"], allowed["loss"], "model(**inputs).loss", inputs=inputs)
 
 
-@applies_to(any_model, referenced)
+@applies_to(any_model, referenced, holds_its_base)
 def test_base_model_equals_reference(checkpoint, device, dtype, expect):
     """AutoModel on the same files drops the head and keeps every hidden state."""
     base = fresh_model(checkpoint, dtype=dtype, auto_class="AutoModel").to(device)

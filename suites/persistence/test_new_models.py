@@ -10,6 +10,7 @@ from fixtures.ids import batch
 from fixtures.lazy import torch, transformers
 from fixtures.loading import SAFE, fresh_model, load_model
 from fixtures.oracle import run
+from fixtures.shapes import label_count
 
 SPREAD = 0.05  # no family's default
 SIGMAS = 6  # of a few hundred weights, none strays further by chance
@@ -52,7 +53,7 @@ LABELLING = ("SequenceClassification", "TokenClassification", "ImageClassificati
 @applies_to(any_model, head(*LABELLING), light)
 def test_another_number_of_labels(checkpoint, expect):
     """num_labels given at loading makes a new head of that many labels, with names, on the stored layers."""
-    count = len(checkpoint.config["id2label"]) + 2
+    count = label_count(checkpoint) + 2
     model = fresh_model(checkpoint, num_labels=count, ignore_mismatched_sizes=True)
     inputs = batch(checkpoint, [8], seed=71)
     outputs, stored = run(model, inputs), run(load_model(checkpoint, "eager"), inputs)
@@ -68,7 +69,7 @@ def test_another_number_of_labels(checkpoint, expect):
 @applies_to(any_model, head(*LABELLING), light)
 def test_labels_can_be_renamed(checkpoint, expect):
     """id2label given at loading renames the labels and keeps the head."""
-    names = {i: f"name {i}" for i in range(len(checkpoint.config["id2label"]))}
+    names = {i: f"name {i}" for i in range(label_count(checkpoint))}
     numbers = {name: i for i, name in names.items()}
     model = fresh_model(checkpoint, id2label=names, label2id=numbers)
     call = "from_pretrained(path, id2label=names, label2id=numbers)"

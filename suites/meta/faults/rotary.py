@@ -10,6 +10,19 @@ ROPE = "modeling_rope_utils:"
 
 FAULTS = [
     Fault(
+        "dynamic-frequencies-stay",
+        "Dynamic rotary positions keep the frequencies of a long input for the short ones after it.",
+        edit(
+            LLAMA + "LlamaRotaryEmbedding.forward/modeling_rope_utils",
+            (
+                "dynamic_frequency_update(self, position_ids,",
+                "dynamic_frequency_update(self, position_ids.clamp(self.max_seq_len_cached - 1),",
+            ),
+        ),
+        ("test_long_input_leaves_nothing_behind",),
+        "llama-dynamic",
+    ),
+    Fault(
         "rotary-sign",
         "Rotary embedding turns the wrong way.",
         edit(LLAMA + "rotate_half", ("(-x2, x1)", "(x2, -x1)")),
