@@ -13,7 +13,13 @@ from fixtures.checkpoint import Checkpoint
 from fixtures.deviations import deviations, deviations_of
 from fixtures.errors import UserError, one_line, told
 
-pytest_plugins = ["fixtures.options", "fixtures.plugin", "fixtures.census", "fixtures.benchmarking"]
+pytest_plugins = [
+    "fixtures.options",
+    "fixtures.plugin",
+    "fixtures.census",
+    "fixtures.benchmarking",
+    "fixtures.progress",
+]
 
 SUITES = Path(__file__).parent / "suites"
 ON_REQUEST = ("behaviour", "benchmarks", "meta")

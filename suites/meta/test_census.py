@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 import pytest
 
@@ -62,3 +65,16 @@ def test_current_deviations_speak_of_something():
 def case_of(item, name):
     """What an item is parametrized with beside the checkpoint, as in its id."""
     return item.callspec.id.replace(name, "").strip("-")
+
+
+def test_a_run_is_told_by_checkpoint(tmp_path):
+    """Without workers, a run's dots stand behind the names of the checkpoints; the table has each once more."""
+    names = ("bert-masked", "vit-random")
+    command = [sys.executable, "-m", "pytest", "-k", "loads", f"--record={tmp_path}"]
+    command += [f"--checkpoint={name}" for name in names]
+    done = subprocess.run(
+        command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True
+    )
+    lines = [line.split(" ")[0] for line in done.stdout.splitlines()]
+    assert [lines.count(name) for name in names] == [2, 2], done.stdout
+    assert "suites/outputs/test_loading.py" not in done.stdout
