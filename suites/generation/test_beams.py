@@ -51,50 +51,27 @@ def test_beams_equal_textbook(checkpoint, model, dtype, expect, variant):
     prompt, settings = prompts(checkpoint, 1)[0], VARIANTS[variant]
     end = end_seen(model, checkpoint, prompt)
     end = ordinary_ids(checkpoint)[::3] if variant == "many-ends" else [end]
-    chosen = rules(checkpoint, eos_token_id=end, num_beams=3, num_return_sequences=3, **settings)
-    out = generate(
-        model,
-        checkpoint,
-        [prompt],
-        eos_token_id=end,
-        num_beams=3,
-        num_return_sequences=3,
-        **settings,
-    )
-    start = start_of(checkpoint, prompt)
-    how = BeamRules(
-        3, NEW, end, settings.get("length_penalty", 1.0), settings.get("early_stopping", False)
-    )
+    beams = {"eos_token_id": end, "num_beams": 3, "num_return_sequences": 3}
+    chosen = rules(checkpoint, **beams, **settings)
+    out = generate(model, checkpoint, [prompt], **beams, **settings)
+    start, penalty = start_of(checkpoint, prompt), settings.get("length_penalty", 1.0)
     found = beam_search(
-        next_logits(model, checkpoint, prompt), start, how, processors_of(chosen, len(start))
+        next_logits(model, checkpoint, prompt),
+        start,
+        BeamRules(3, NEW, end, penalty, settings.get("early_stopping", False)),
+        processors_of(chosen, len(start)),
     )
     wanted = torch.tensor([one.score for one in found])
     # a score sums up to NEW log-probabilities, each of which moves by at most twice a logit's error
-    allowed = (
-        2
-        * NEW
-        * logits_tolerance(checkpoint, dtype)
-        * max(1.0, NEW ** -settings.get("length_penalty", 1.0))
-    )
-    call = "model.generate(torch.tensor([prompt]), **settings)"
-    expect.close(
-        out.sequences_scores.cpu(),
-        wanted,
-        allowed,
-        f"{call}.sequences_scores",
-        prompt=prompt,
-        settings=chosen,
-    )
-    for value, one in zip(out.sequences.tolist(), found, strict=True):
+    allowed = 2 * NEW * logits_tolerance(checkpoint, dtype) * max(1.0, NEW**-penalty)
+    call, given = "model.generate(torch.tensor([prompt]), **settings)", {"settings": chosen}
+    value = out.sequences_scores.cpu()
+    expect.close(value, wanted, allowed, f"{call}.sequences_scores", prompt=prompt, **given)
+    for ids, one in zip(out.sequences.tolist(), found, strict=True):
         unique = sum(abs(one.score - other.score) <= 2 * allowed for other in found) == 1
         if unique:
-            expect.equal(
-                value[: len(one.ids)],
-                list(one.ids),
-                f"{call}.sequences",
-                prompt=prompt,
-                settings=chosen,
-            )
+            value, wanted = ids[: len(one.ids)], list(one.ids)
+            expect.equal(value, wanted, f"{call}.sequences", prompt=prompt, **given)
 
 
 @applies_to(generates, text_model, unless_shown)

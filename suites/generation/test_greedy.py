@@ -242,46 +242,25 @@ def test_stopping_criteria_and_prefixes(checkpoint, model, expect):
 
     prompt = prompts(checkpoint, 1)[0]
     start = len(start_of(checkpoint, prompt))
-    out = generate(
-        model,
-        checkpoint,
-        [prompt],
-        eos_token_id=None,
-        stopping_criteria=StoppingCriteriaList([AfterTwo()]),
+
+    def continued(**options):
+        return generate(model, checkpoint, [prompt], eos_token_id=None, **options).sequences[0]
+
+    ids = continued(stopping_criteria=StoppingCriteriaList([AfterTwo()]))
+    call = "model.generate(..., stopping_criteria=after two tokens).shape[1]"
+    expect.equal(len(ids), start + 2, call, prompt=prompt)
+    wanted, *allowed = ordinary_ids(checkpoint)[7:3:-1]
+    only = torch.tensor([wanted])
+    ids = continued(
+        logits_processor=LogitsProcessorList(
+            [lambda ids, scores: torch.full_like(scores, -1e4).index_fill(1, only, 0.0)]
+        )
     )
-    expect.equal(
-        out.sequences.shape[1],
-        start + 2,
-        "model.generate(..., stopping_criteria=after two tokens).shape[1]",
-        prompt=prompt,
-    )
-    wanted = ordinary_ids(checkpoint)[7]
-    only = LogitsProcessorList(
-        [
-            lambda ids, scores: torch.full_like(scores, -1e4).index_fill(
-                1, torch.tensor([wanted]), 0.0
-            )
-        ]
-    )
-    out = generate(model, checkpoint, [prompt], eos_token_id=None, logits_processor=only)
     call = f"model.generate(..., logits_processor=nothing but {wanted})[0, {start}:]"
-    expect.equal(set(out.sequences[0, start:].tolist()), {wanted}, call, prompt=prompt)
-    allowed = ordinary_ids(checkpoint)[4:7]
-    out = generate(
-        model,
-        checkpoint,
-        [prompt],
-        eos_token_id=None,
-        prefix_allowed_tokens_fn=lambda row, ids: allowed,
-    )
-    value = set(out.sequences[0, start:].tolist())
-    expect.true(
-        value <= set(allowed),
-        sorted(value),
-        f"only {allowed}",
-        f"model.generate(..., prefix_allowed_tokens_fn=lambda row, ids: {allowed})",
-        prompt=prompt,
-    )
+    expect.equal(set(ids[start:].tolist()), {wanted}, call, prompt=prompt)
+    value = set(continued(prefix_allowed_tokens_fn=lambda row, ids: allowed)[start:].tolist())
+    call = f"model.generate(..., prefix_allowed_tokens_fn=lambda row, ids: {allowed})"
+    expect.true(value <= set(allowed), sorted(value), f"only {allowed}", call, prompt=prompt)
 
 
 @applies_to(generates, text_model, light)

@@ -73,62 +73,43 @@ def test_changing_tied_embeddings_changes_both(checkpoint, fresh, expect, tmp_pa
         expect.equal(got, row, call, directory=str(tmp_path))
 
 
+def matrices(model):
+    """The ways to a model's embedding and output matrices, by name."""
+    names = ("get_input_embeddings", "get_output_embeddings")
+    return {name: getattr(model, name) for name in names}
+
+
 @applies_to(sample)
 def test_resizing_keeps_old_rows(checkpoint, fresh, expect, tmp_path):
     """More rows leave the old rows, tying and scores as they were; fewer bring the first ones back."""
     model, _ = fresh()
     inputs, size = batch(checkpoint, [9, 9], seed=73), checkpoint.config["vocab_size"]
-    rows, tying, before = (
-        model.get_input_embeddings().weight.detach().clone(),
-        one_matrix(model),
-        run(model, inputs).logits,
-    )
-    out = model.get_output_embeddings().weight.detach().clone()
+    tying, before = one_matrix(model), run(model, inputs).logits
+    rows = {name: part().weight.detach().clone() for name, part in matrices(model).items()}
+    exact = 1e-5 * float(before.abs().max())
     model.resize_token_embeddings(size + 3)
     call = f"model.resize_token_embeddings({size + 3})"
-    shapes = [
-        list(part.weight.shape[:1])
-        for part in (model.get_input_embeddings(), model.get_output_embeddings())
-    ]
-    expect.equal(
-        [*shapes, model.config.vocab_size, one_matrix(model)],
-        [[size + 3], [size + 3], size + 3, tying],
-        call,
-    )
-    for part, old in (("input", rows), ("output", out)):
-        new = getattr(model, f"get_{part}_embeddings")().weight[:size]
-        expect.close(new, old, 0.0, f"{call}, model.get_{part}_embeddings().weight[:{size}]")
+    heights = [len(part().weight) for part in matrices(model).values()]
+    value = [*heights, model.config.vocab_size, one_matrix(model)]
+    expect.equal(value, [size + 3, size + 3, size + 3, tying], call)
+    for name, part in matrices(model).items():
+        value = part().weight[:size]
+        expect.close(value, rows[name], 0.0, f"{call}, model.{name}().weight[:{size}]")
     after = run(model, inputs).logits
-    expect.equal(
-        list(after.shape),
-        [*before.shape[:-1], size + 3],
-        f"{call}, model(**inputs).logits.shape",
-        inputs=inputs,
-    )
-    expect.close(
-        after[..., :size],
-        before,
-        1e-5 * float(before.abs().max()),
-        f"({call}, model(**inputs))[1].logits[..., :{size}]",
-        inputs=inputs,
-    )
+    shape, then = [*before.shape[:-1], size + 3], f"({call}, model(**inputs))[1].logits"
+    expect.equal(list(after.shape), shape, f"{then}.shape", inputs=inputs)
+    expect.close(after[..., :size], before, exact, f"{then}[..., :{size}]", inputs=inputs)
     model.save_pretrained(tmp_path)
     again, info = fresh(tmp_path)
-    again_call = "type(model).from_pretrained(directory, output_loading_info=True)"
+    call, where = "type(model).from_pretrained(directory, output_loading_info=True)", str(tmp_path)
     problems = [*info["missing_keys"], *info["mismatched_keys"]]
-    expect.equal(problems, [], f"{again_call}[1]", directory=str(tmp_path))
-    exact = 1e-5 * float(before.abs().max())
-    expect.close(
-        run(again, inputs).logits,
-        after,
-        exact,
-        f"{again_call}[0](**inputs).logits",
-        directory=str(tmp_path),
-        inputs=inputs,
-    )
+    expect.equal(problems, [], f"{call}[1]", directory=where)
+    value = run(again, inputs).logits
+    expect.close(value, after, exact, f"{call}[0](**inputs).logits", directory=where, inputs=inputs)
     model.resize_token_embeddings(size)
-    back = f"{call}, model.resize_token_embeddings({size}).weight"
-    expect.close(model.get_input_embeddings().weight, rows, 0.0, back)
+    call = f"model.resize_token_embeddings({size}); model.get_input_embeddings().weight"
+    value = model.get_input_embeddings().weight
+    expect.close(value, rows["get_input_embeddings"], 0.0, call)
 
 
 @applies_to(sample)
