@@ -44,10 +44,12 @@ PIPELINE = tuple(
     f"load/tokenizer/{part}"
     for part in ("normalizer", "pre_tokenizer", "post_processor", "decoder")
 )
+# Everything else is loaded with the dtype and the attention implementation that the suite names.
+DEFAULTS = ("pipelines/*",)
 FAMILIES = (  # the first that can explain a finding does
     Family("files", ("*digest*",), ("tokenization", *LATER)),
-    Family("dtype", ("*dtype*",), LATER),
-    Family("attention", ("*attention*", "*attn*"), ("numbers", "generation")),
+    Family("dtype", ("*dtype*",), LATER, DEFAULTS),
+    Family("attention", ("*attention*", "*attn*"), ("numbers", "generation"), DEFAULTS),
     Family("generation", ("*generation*",), ()),
     Family("fingerprint", ("*fingerprint*",), ()),
     Family(

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from reports.causes import attribute, family
 from reports.distance import coarser
 from reports.explanations import Explanation, Subject
 from reports.finding import CHECKPOINTS, Entry, Finding, section_of
 from reports.grouping import entries
-from reports.record import Environment, Observation, Record
-from reports.text import counted, listed, plain
+from reports.notes import notes
+from reports.record import Observation, Record
+from reports.text import plain
 from reports.verdict import PAIRED, SAME, Conditions, Judgement, Verdict, judge
 
 NOTHING_COMPARED = 2
@@ -76,7 +76,7 @@ def compare(base: Record, new: Record, explanations: Sequence[Explanation] = ())
         counts.setdefault(section_of(finding.seen), Counter())[finding.verdict] += 1
     attribute(findings, steady(base, findings))
     return Comparison(
-        base, new, counts, findings, entries(findings), tuple(notes(base, new, broken))
+        base, new, counts, findings, entries(findings), tuple(notes(base, new, findings, broken))
     )
 
 
@@ -159,42 +159,3 @@ def is_fingerprint(observation: str) -> bool:
     """Whether an observation is the encoding of the hostile text."""
     fact = family(observation)
     return fact is not None and fact.name == "fingerprint"
-
-
-def choices(own: Environment, other: Environment) -> str:
-    """The arguments of one run that the other had not, without where its record went."""
-    left = [x for x in own.arguments if x not in other.arguments]
-    places = {y for x, y in pairwise(own.arguments) if x == "--record"}
-    return " ".join(x for x in left if x not in places and not x.startswith("--record="))
-
-
-def notes(base: Record, new: Record, broken: int) -> list[str]:
-    """What a reader must know first, one line each; broken: arrays with NaN in both records."""
-    a, b = base.environment, new.environment
-    found = [
-        f"{side}: {note}"
-        for side, record in (("BASE", base), ("NEW", new))
-        for note in record.notes
-    ]
-    if a.suite != b.suite:
-        found.append(f"suite {a.suite} → {b.suite}: what only one of them observes is INCOMPARABLE")
-    if (a.device, a.dtype) != (b.device, b.dtype):
-        found.append(f"{a.device} {a.dtype} → {b.device} {b.dtype}: numbers are INCOMPARABLE")
-    own = [choices(x, y) for x, y in ((a, b), (b, a))]
-    if own != ["", ""]:
-        found.append(f"arguments only of BASE: {own[0] or 'none'}; only of NEW: {own[1] or 'none'}")
-    shared = [name for name in a.checkpoints if name in b.checkpoints]
-    other = [
-        name
-        for name in shared
-        if a.checkpoints[name].get("digest") != b.checkpoints[name].get("digest")
-    ]
-    if other:
-        found.append(
-            f"the files of {listed(tuple(other), 5)} differ, which may explain any difference there"
-        )
-    if broken:
-        found.append(
-            f"NaN at the same places on both sides: {counted(broken, 'array')}, judged by the rest"
-        )
-    return [plain(note) for note in found]

@@ -20,6 +20,7 @@ from reports.record import RecordError, locate, read
 from reports.value import Ids, Numbers, Text, decode
 from reports.verdict import FAILING, Verdict
 from suites.meta.record_stand_in import (
+    ENVIRONMENT,
     ROOT,
     compared,
     error,
@@ -279,6 +280,21 @@ def test_what_happens_without_a_cause_is_not_given_one(tmp_path: Path) -> None:
         ("+␠", 2),
         ("−<s> at the start", 1),
     ]
+
+
+def test_a_default_explains_only_what_was_left_to_it(tmp_path: Path) -> None:
+    """Another default attention changes no forward pass that names its own; newer files are noted."""
+    sides = []
+    for kind, value in (("eager", 1.0), ("sdpa", 2.0)):
+        lines = [observed(exact(kind), observation="load/model/attention", group="load")]
+        for name in ("pipelines/default", "forward/right padded/logits"):
+            lines.append(observed(numbers(value), observation=name, group="numbers", input=""))
+        sides.append(lines)
+    saved = [{**ENVIRONMENT["checkpoints"][0], "saved_by": "5.23.0"}]
+    found = compared(tmp_path, *sides, checkpoints=saved)
+    roots = {(entry.section, entry.example.seen.observation) for entry in found.entries}
+    assert roots == {("load", "load/model/attention"), ("numbers", "forward/right padded/logits")}
+    assert any("bert: saved by transformers 5.23.0" in note for note in found.notes)
 
 
 def test_edits_name_what_differs() -> None:
