@@ -13,6 +13,7 @@ from fixtures.texts import TEXTS, sentences, texts
 from fixtures.tokenizer_files import encodes, fast, has_pad_token, translates
 from fixtures.tokenizing import impatient, interrupted, masks_of, padded, private, some_pad_token
 
+LAST = "b"
 TRIO = ["a", TEXTS["greeting"], TEXTS["contractions"]]
 
 
@@ -122,6 +123,14 @@ def test_pad_equals_padding_at_once(checkpoint, tokenizer, expect):
         "tokenizer.pad(rows, pad_to_multiple_of=8)",
         rows=rows,
     )
+    for side in ("left", "right"):
+        own = private(tokenizer)
+        own.padding_side = side
+        rows = [dict(own(text, LAST, **masks_of(own))) for text in TRIO]
+        want = own(TRIO, [LAST] * len(TRIO), padding=True, **masks_of(own))
+        call = "[setattr(tokenizer, 'padding_side', side), tokenizer.pad(rows)][-1]"
+        expect.equal(own.pad(rows), want, call, rows=rows, side=side)
+    rows, want = [dict(tokenizer(text)) for text in TRIO], tokenizer(TRIO, padding=True)
     tensors = tokenizer.pad(rows, return_tensors="pt")
     expect.equal(
         tensors["input_ids"],

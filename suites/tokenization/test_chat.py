@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from fixtures.applicability import applies_to, has_fact
@@ -97,17 +99,23 @@ def test_tools_and_variables_reach_the_template(checkpoint, tokenizer, expect):
 
 @applies_to(chats)
 def test_given_template_wins(checkpoint, tokenizer, expect):
-    """A template given in the call is used instead of the tokenizer's, with its variables."""
-    template = "{% for m in messages %}[{{ m.role }}|{{ m.content }}]{% endfor %}{{ word }}"
-    messages = [{"role": "user", "content": "a<b"}]
-    got = tokenizer.apply_chat_template(messages, chat_template=template, tokenize=False, word="x")
-    expect.equal(
-        got,
-        "[user|a<b]x",
-        "tokenizer.apply_chat_template(messages, chat_template=template, tokenize=False, word='x')",
-        messages=messages,
-        template=template,
+    """A template given in the call is used instead of the tokenizer's, with all that is given to it."""
+    template = (
+        "{% for m in messages %}[{{ m.role }}|{{ m.content }}]{% endfor %}{{ word }}"
+        "{{ tools | tojson }}{{ documents[0].text }}"
     )
+    messages = [{"role": "user", "content": "a<b"}]
+    given = {
+        "word": "x",
+        "tools": list(TOOLS),
+        "documents": [{"title": "t", "text": "naïve & <b>"}],
+    }
+    got = tokenizer.apply_chat_template(messages, chat_template=template, tokenize=False, **given)
+    want = f"[user|a<b]x{json.dumps(list(TOOLS), ensure_ascii=False)}naïve & <b>"
+    call = (
+        "tokenizer.apply_chat_template(messages, chat_template=template, tokenize=False, **given)"
+    )
+    expect.equal(got, want, call, messages=messages, template=template, given=given)
 
 
 @applies_to(chats)
@@ -123,6 +131,13 @@ def test_final_message_can_be_continued(checkpoint, tokenizer, expect):
     )
     whole = tokenizer.apply_chat_template(messages, tokenize=False)
     expect.true(whole.startswith(got), got, f"the beginning of {whole!r}", call, messages=messages)
+    template = "{% for m in messages %}{{ m.content }};{% endfor %}"
+    twice = [dict(messages[-1]), {"role": "user", "content": "and"}, messages[-1]]
+    options = {"chat_template": template, "tokenize": False, "continue_final_message": True}
+    got = tokenizer.apply_chat_template(twice, **options)
+    call = "tokenizer.apply_chat_template(messages, **options)"
+    want = "The answer is;and;The answer is"
+    expect.equal(got, want, call, messages=twice, options=options)
 
 
 @applies_to(encodes & ~chats)

@@ -125,6 +125,11 @@ def test_overflowing_rows_reassemble(checkpoint, tokenizer, expect, stride):
     expect.true(shared, inner, f"neighbours share {stride} ids", call, text=LONG, options=options)
 
 
+def sliced(text, row, places):
+    """Each id with the letters its offsets point to; whether a space goes with them depends on the row."""
+    return {(i, text[start:end].strip()) for i, (start, end) in zip(row, places, strict=True)}
+
+
 @applies_to(fast)
 def test_overflowing_rows_know_their_text(checkpoint, tokenizer, expect):
     """overflow_to_sample_mapping numbers the text that each row came from; outputs have as many rows."""
@@ -144,6 +149,13 @@ def test_overflowing_rows_know_their_text(checkpoint, tokenizer, expect):
         texts=[LONG, "a", OTHER],
         options=options,
     )
+    for number, row, places in zip(mapping, got["input_ids"], got["offset_mapping"], strict=True):
+        text = [LONG, "a", OTHER][number]
+        whole = tokenizer(text, return_offsets_mapping=True)
+        known = sliced(text, whole["input_ids"], whole["offset_mapping"])
+        value = sliced(text, row, places)
+        call = "tokenizer(texts, **options): ids of a row, each with what its offsets slice from `text`"
+        expect.true(value <= known, value, f"among {known}", call, text=text, options=options)
     rows = {name: len(got[name]) for name in got}
     expect.equal(
         set(rows.values()),

@@ -1,0 +1,184 @@
+"""Faults in what tokenizers do with the options of a call and of loading."""
+
+from __future__ import annotations
+
+from suites.meta.edits import edit
+from suites.meta.faults import Fault
+
+BACKEND = "tokenization_utils_tokenizers:TokenizersBackend."
+BASE = "tokenization_utils_base:PreTrainedTokenizerBase."
+RENDER = "utils.chat_template_utils:render_jinja_template"
+GIVEN = """tools=tool_schemas,
+                documents=documents,
+                add_generation_prompt=add_generation_prompt,
+                **kwargs,
+            )
+        if continue"""
+
+FAULTS = [
+    Fault(
+        "truncation-side-remembered",
+        "A tokenizer told another truncation side goes on with the one before.",
+        edit(
+            BACKEND + "set_truncation_and_padding",
+            (
+                "if current != target:",
+                "if current is None or {**current, 'direction': 0} != {**target, 'direction': 0}:",
+            ),
+        ),
+        ("test_each_call_has_its_own_settings",),
+        "bert-sentiment",
+    ),
+    Fault(
+        "padding-length-remembered",
+        "A call that pads to another length than the one before gets that one's.",
+        edit(
+            BACKEND + "set_truncation_and_padding",
+            (
+                "if _padding != target:",
+                "if _padding is None or {**_padding, 'length': None} != {**target, 'length': None}:",
+            ),
+        ),
+        ("test_each_call_has_its_own_settings",),
+        "bert-sentiment",
+    ),
+    Fault(
+        "overflow-has-the-first-offsets",
+        "Overflowing rows have the offsets of the first one.",
+        edit(
+            BACKEND + "_convert_encoding",
+            (
+                'encoding_dict["offset_mapping"].append(e.offsets)',
+                'encoding_dict["offset_mapping"].append(encodings[0].offsets[: len(e.ids)])',
+            ),
+        ),
+        ("test_overflowing_rows_know_their_text",),
+        "bert-sentiment",
+    ),
+    Fault(
+        "length-without-padding",
+        "return_length does not count padding.",
+        edit(
+            BACKEND + "_convert_encoding",
+            (
+                'encoding_dict["length"].append(len(e.ids))',
+                'encoding_dict["length"].append(sum(e.attention_mask))',
+            ),
+        ),
+        ("test_length_is_that_of_the_ids",),
+        "bert-sentiment",
+    ),
+    Fault(
+        "left-padding-types-right",
+        "`pad` on the left puts the types of padding on the right.",
+        edit(
+            BASE + "_pad",
+            (
+                "[self.pad_token_type_id] * difference + encoded_inputs[",
+                "[*encoded_inputs['token_type_ids'], *[self.pad_token_type_id] * difference] or encoded_inputs[",
+            ),
+        ),
+        ("test_pad_equals_padding_at_once",),
+        "bert-sentiment",
+    ),
+    Fault(
+        "left-padding-is-not-special",
+        "`pad` on the left does not mark padding as special.",
+        edit(
+            BASE + "_pad",
+            (
+                '[1] * difference + encoded_inputs["special_tokens_mask"]',
+                '[0] * difference + encoded_inputs["special_tokens_mask"]',
+            ),
+        ),
+        ("test_pad_equals_padding_at_once",),
+        "bert-sentiment",
+    ),
+    Fault(
+        "accents-not-asked-for",
+        "BertTokenizer ignores strip_accents.",
+        edit(
+            "models.bert.tokenization_bert:BertTokenizer.__init__",
+            ("strip_accents=strip_accents,", "strip_accents=None,"),
+        ),
+        ("test_text_is_normalised_as_asked",),
+        "bert-sentiment",
+    ),
+    Fault(
+        "prefix-space-not-asked-for",
+        "GPT2Tokenizer ignores add_prefix_space.",
+        edit(
+            "models.gpt2.tokenization_gpt2:GPT2Tokenizer.__init__",
+            ("ByteLevel(add_prefix_space=add_prefix_space)", "ByteLevel(add_prefix_space=False)"),
+        ),
+        ("test_prefix_space_is_added_when_asked",),
+        "gpt2-random",
+    ),
+    Fault(
+        "specials-skipped-at-the-start-only",
+        "convert_ids_to_tokens skips special tokens before the text only.",
+        edit(
+            BACKEND + "convert_ids_to_tokens",
+            ("if index in ids_to_skip:", "if index in ids_to_skip and not tokens:"),
+        ),
+        ("test_special_ids_are_skipped_in_conversion",),
+        "llama-chat",
+    ),
+    Fault(
+        "mask-token-not-special",
+        "The mask of finished ids leaves out the mask token.",
+        edit(
+            BASE + "get_special_tokens_mask",
+            (
+                "1 if int(tid) in special_ids else 0",
+                "1 if int(tid) in special_ids and tid != self.mask_token_id else 0",
+            ),
+        ),
+        ("test_mask_of_finished_ids_marks_special_ones",),
+        "bert-sentiment",
+    ),
+    Fault(
+        "room-for-one-as-for-two",
+        "max_len_single_sentence leaves room for the special tokens of a pair.",
+        edit(BASE + "max_len_single_sentence", ("pair=False", "pair=True")),
+        ("test_room_for_text_is_what_special_tokens_leave",),
+        "bert-sentiment",
+    ),
+    Fault(
+        "lists-lost-on-the-way",
+        "Moving an encoded batch to a device loses what is no tensor.",
+        edit(
+            "tokenization_utils_base:BatchEncoding.to",
+            ("callable(v.to) else v", "callable(v.to) else None"),
+        ),
+        ("test_moving_to_a_device_changes_nothing",),
+        "gpt2-random",
+    ),
+    Fault(
+        "template-without-tools",
+        "A chat template is not given the tools.",
+        edit(RENDER, (GIVEN, GIVEN.replace("tool_schemas", "None"))),
+        ("test_given_template_wins",),
+        "llama-chat",
+    ),
+    Fault(
+        "template-without-documents",
+        "A chat template is not given the documents.",
+        edit(RENDER, (GIVEN, GIVEN.replace("documents=documents", "documents=None"))),
+        ("test_given_template_wins",),
+        "llama-chat",
+    ),
+    Fault(
+        "continued-at-the-first-likeness",
+        "continue_final_message cuts where the last message's text comes first.",
+        edit(
+            RENDER,
+            (
+                "rendered_chat.rindex(continue_final_message_tag.strip())",
+                "rendered_chat.index(final_message.strip()) + len(final_message.strip())",
+            ),
+        ),
+        ("test_final_message_can_be_continued",),
+        "llama-chat",
+    ),
+]

@@ -1,0 +1,120 @@
+"""Options of loading and of calling, and what a call gives besides ids."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.applicability import Predicate, applies_to
+from fixtures.loading import fresh_tokenizer
+from fixtures.texts import TEXTS
+from fixtures.tokenizer_files import encodes, fast, has_pad_token, raw_json
+from fixtures.tokenizing import around, content, ids, private
+
+TEXT = TEXTS["greeting"]
+LONG = TEXTS["contractions"]
+TRIO = ["a", TEXT, LONG]
+
+
+def of_class(*names: str) -> Predicate:
+    """Whose tokenizer_config.json names one of these classes, or the older fast one of it."""
+    known = {name + suffix for name in names for suffix in ("", "Fast")}
+    return encodes & Predicate(
+        " or ".join(names), lambda c: c.tokenizer_config.get("tokenizer_class") in known
+    )
+
+
+@applies_to(of_class("GPT2Tokenizer", "RobertaTokenizer"))
+def test_prefix_space_is_added_when_asked(checkpoint, tokenizer, expect):
+    """With add_prefix_space a text is encoded as one that begins with a space."""
+    asked = fresh_tokenizer(checkpoint, add_prefix_space=True)
+    plain = fresh_tokenizer(checkpoint, add_prefix_space=False)
+    call = "AutoTokenizer.from_pretrained(path, add_prefix_space=True)(text)['input_ids']"
+    expect.equal(ids(asked, TEXT), ids(plain, f" {TEXT}"), call, text=TEXT)
+
+
+def _basic(checkpoint) -> bool:
+    """Whether a tokenizer.json, where there is one, normalises as BERT's BasicTokenizer does."""
+    normalizer = raw_json(checkpoint).get("normalizer") or {}
+    return "tokenizer-json" not in checkpoint.traits or normalizer.get("type") == "BertNormalizer"
+
+
+@applies_to(of_class("BertTokenizer", "DistilBertTokenizer"), Predicate("BERT's words", _basic))
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ((True, False, False), "été 日本"),
+        ((True, True, False), "ete 日本"),
+        ((False, False, False), "Été 日本"),
+        ((True, True, True), "ete 日 本"),
+    ],
+    ids=["accents-kept", "lower", "as-it-is", "chinese-split"],
+)
+def test_text_is_normalised_as_asked(checkpoint, expect, asked, words):
+    """Case, accents and Chinese characters given to from_pretrained act (Devlin et al.'s BasicTokenizer)."""
+    names = ("do_lower_case", "strip_accents", "tokenize_chinese_chars")
+    options = dict(zip(names, asked, strict=True))
+    text, own = "Été 日本", fresh_tokenizer(checkpoint, **options).backend_tokenizer
+    normalised = own.normalizer.normalize_str(text)
+    got = " ".join(word for word, _ in own.pre_tokenizer.pre_tokenize_str(normalised))
+    call = "the words of AutoTokenizer.from_pretrained(path, **options).backend_tokenizer"
+    expect.equal(got, words, call, options=options, text=text)
+
+
+@applies_to(fast & has_pad_token)
+def test_length_is_that_of_the_ids(checkpoint, tokenizer, expect):
+    """return_length gives the number of ids of each row, padding included."""
+    for options in ({}, {"padding": True}):
+        got = tokenizer(TRIO, return_length=True, **options)
+        want = [len(row) for row in got["input_ids"]]
+        call = "tokenizer(texts, return_length=True, **options)['length']"
+        expect.equal(list(got["length"]), want, call, texts=TRIO, options=options)
+
+
+@applies_to(encodes)
+def test_moving_to_a_device_changes_nothing(checkpoint, tokenizer, expect):
+    """`.to` moves tensors, and leaves lists as they are."""
+    want = dict(tokenizer(TRIO))
+    expect.equal(dict(tokenizer(TRIO).to("cpu")), want, 'tokenizer(texts).to("cpu")', texts=TRIO)
+    got = tokenizer(TEXT, return_tensors="pt").to("cpu")["input_ids"]
+    call = 'tokenizer(text, return_tensors="pt").to("cpu")["input_ids"]'
+    expect.equal(got, [ids(tokenizer, TEXT)], call, text=TEXT)
+
+
+@applies_to(encodes)
+def test_special_ids_are_skipped_in_conversion(checkpoint, tokenizer, expect):
+    """convert_ids_to_tokens leaves out every special token when asked, and nothing else."""
+    special = list(tokenizer.all_special_ids)
+    row = [*special, *content(tokenizer, TEXT), *special]
+    want = [tokenizer.convert_ids_to_tokens(i) for i in row if i not in special]
+    got = tokenizer.convert_ids_to_tokens(row, skip_special_tokens=True)
+    call = "tokenizer.convert_ids_to_tokens(ids, skip_special_tokens=True)"
+    expect.equal(got, want, call, ids=row)
+
+
+@applies_to(encodes)
+def test_room_for_text_is_what_special_tokens_leave(checkpoint, tokenizer, expect):
+    """max_len_single_sentence and _sentences_pair are the maximum less the special tokens."""
+    for pair, name in enumerate(("max_len_single_sentence", "max_len_sentences_pair")):
+        added = tokenizer.num_special_tokens_to_add(pair=bool(pair))
+        want = tokenizer.model_max_length - added
+        expect.equal(getattr(tokenizer, name), want, f"tokenizer.{name}")
+
+
+@applies_to(fast & has_pad_token)
+def test_each_call_has_its_own_settings(checkpoint, tokenizer, expect):
+    """Another side or length than in the call before is the one that acts."""
+    own = private(tokenizer)
+    for length in (12, 17, 9):
+        options = {"padding": "max_length", "max_length": length, "truncation": True}
+        got = [len(row) for row in own(["a", "b"], **options)["input_ids"]]
+        call = "[len(row) for row in tokenizer(['a', 'b'], **options)['input_ids']]"
+        expect.equal(got, [length, length], call, options=options)
+    before, behind = around(own, LONG)
+    inner, options = content(own, LONG), {"truncation": True, "max_length": 9}
+    room = 9 - len(before) - len(behind)
+    for side in ("left", "right", "left"):
+        own.truncation_side = side
+        want = [*before, *(inner[-room:] if side == "left" else inner[:room]), *behind]
+        call = "[setattr(tokenizer, 'truncation_side', side), tokenizer(text, **options)['input_ids']][-1]"
+        got = own(LONG, **options)["input_ids"]
+        expect.equal(got, want, call, text=LONG, side=side, options=options)
