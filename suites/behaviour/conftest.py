@@ -9,11 +9,11 @@ PLACES = {
     "api": ("test_loading",),
     "forward": ("test_forward",),
     "generation": ("test_generation",),
-    "load": ("test_loading", "test_tokenization"),
+    "load": ("test_loading", "test_tokenization", "test_images"),
     "outputs": ("test_forward",),
     "persistence": ("test_tokenization",),
-    "tokenization": ("test_tokenization",),
-    "vision": ("test_forward",),
+    "tokenization": ("test_tokenization", "test_tokenizer_calls", "test_chats"),
+    "vision": ("test_images",),
 }
 
 

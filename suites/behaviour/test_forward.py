@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fixtures.applicability import any_model, applies_to, processor, text_model, tokenizer
+from fixtures.applicability import any_model, applies_to, text_model, tokenizer
 from fixtures.ids import batch, labels
-from fixtures.lazy import torch, transformers
-from fixtures.loading import SAFE, fresh_model, load_model
+from fixtures.lazy import torch
+from fixtures.loading import fresh_model, load_model
 from fixtures.observe import source
 from fixtures.oracle import own_tolerance, real_positions, run
 from fixtures.tolerance import flattened
@@ -167,22 +167,3 @@ def from_text_tolerance(checkpoint):
     return max(
         (v for n, v in allowed.items() if "logits" in n or n == "last_hidden_state"), default=None
     )
-
-
-@applies_to(processor)
-def test_images(checkpoint, processor, observe):
-    """What the processor makes of a gradient, an array and images of other sizes."""
-    from fixtures.images import gradient
-
-    for size in ((32, 32), (48, 20), (224, 224), (7, 300)):
-        observe.attempt(
-            "vision/pixels",
-            lambda s=size: processor(gradient(s), return_tensors="pt")["pixel_values"],
-            input=f"{size}",
-            group="numbers",
-            tolerance=1e-5,
-        )
-    name = "type(processor).__name__"
-    observe.evaluate("vision/class", name, {"processor": processor}, group="load")
-    default = transformers.AutoImageProcessor.from_pretrained(checkpoint.path, **SAFE)
-    observe.evaluate("vision/class by default", name, {"processor": default}, group="load")

@@ -10,7 +10,7 @@ from fixtures.loading import SAFE, fresh_tokenizer
 from fixtures.observe import source
 from fixtures.tokenizing import private
 from fixtures.traits import TOKENIZER_FILES, added_tokens
-from fixtures.walk import BATCHES, CHATS, HOSTILE, PAIRS, special_texts, texts
+from fixtures.walk import BATCHES, HOSTILE, PAIRS, as_ids, special_texts, texts
 
 SAMPLE = slice(None, None, 16)
 FEW = slice(None, None, 40)
@@ -132,26 +132,6 @@ def test_vocabulary(checkpoint, tokenizer, observe):
 
 
 @applies_to(tokenizer)
-def test_chats(checkpoint, tokenizer, observe):
-    """Chats rendered by the template, as text and as ids."""
-    render = "tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt={})"
-    for name, chat in CHATS.items():
-        for observation, expression in (
-            ("chat, generation prompt False", render.format(False)),
-            ("chat, generation prompt True", render.format(True)),
-            ("chat ids", "tokenizer.apply_chat_template(chat, tokenize=True, return_dict=False)"),
-            ("chat default type", "type(tokenizer.apply_chat_template(chat)).__name__"),
-        ):
-            observe.evaluate(
-                f"tokenization/{observation}",
-                expression,
-                {"tokenizer": tokenizer, "chat": chat},
-                input=name,
-                read=(lambda ids: as_ids(ids, tokenizer)) if observation == "chat ids" else None,
-            )
-
-
-@applies_to(tokenizer)
 def test_each_file_alone(checkpoint, observe, tmp_path):
     """The tokenizer loaded from one kind of file at a time, and without its configuration."""
     kinds = {
@@ -258,9 +238,3 @@ def pipeline(tokenizer):
         return {"backend": "Python"}
     parts = {part: str(getattr(backend, part))[:400] for part in PIPELINE}
     return {"backend": "tokenizers", **parts}
-
-
-def as_ids(ids, tokenizer):
-    """Ids as the record keeps them, with their tokens."""
-    data = [int(i) for i in ids]
-    return {"type": "ids", "data": data, "tokens": tokenizer.convert_ids_to_tokens(data)}

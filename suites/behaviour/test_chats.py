@@ -1,0 +1,118 @@
+"""The wide walk over chats: rendered, tokenized, masked, continued, with tools and other templates."""
+
+from __future__ import annotations
+
+from fixtures.applicability import applies_to, tokenizer, trait
+from fixtures.chat import TOOLS
+from fixtures.tokenizing import private, some_pad_token
+from fixtures.walk import CHATS, as_ids
+
+CHAT = [
+    {"role": "user", "content": "Hi there"},
+    {"role": "assistant", "content": "Yes. "},
+    {"role": "user", "content": "ok?"},
+    {"role": "assistant", "content": "Fine, it"},
+]
+CALLED = [
+    {"role": "user", "content": "look"},
+    {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [
+            {"type": "function", "function": {"name": "look_up", "arguments": {"word": "a"}}}
+        ],
+    },
+    {"role": "tool", "name": "look_up", "content": "found"},
+]
+PARTS = [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}]
+# what a template can do, and what continuing a message makes of it
+TEMPLATES = {
+    "marked": "{% for m in messages %}{{ m.role }}: {% if m.role == 'assistant' %}{% generation %}"
+    "{{ m.content }}{% endgeneration %}{% else %}{{ m.content }}{% endif %}\n{% endfor %}",
+    "trimmed": "{% for m in messages %}[{{ m.role }}] {{ m.content | trim }}</s>{% endfor %}",
+    "repeating": "{% for m in messages %}{{ m.content }}</s>{% endfor %}{{ messages[-1].content }}",
+    "spaced": "{% for m in messages %}\n  {%- if loop.index == 3 %}{% continue %}{% endif %}\n"
+    "  {{ m | tojson }} {{ m.content | tojson(indent=2) }}\n{% endfor %}\n",
+    "named": "{{ bos_token }}|{{ eos_token }}|{{ unk_token }}|{{ strftime_now('%Y') | length }}",
+}
+OWN = {
+    "continued": (CHAT, {"continue_final_message": True}),
+    "with tools": (CHAT, {"tools": list(TOOLS)}),
+    "with documents": (CHAT, {"documents": [{"title": "a", "text": "b"}]}),
+    "with a variable": (CHAT, {"enable_thinking": False}),
+    "of a tool call": (CALLED, {}),
+    "in parts": (PARTS, {}),
+    "batch": ([CHAT, CHAT[:1]], {}),
+    "by the template for tools": (CHAT, {"chat_template": "tool_use"}),
+    "by the template for documents": (CHAT, {"chat_template": "rag"}),
+}
+ROWS = {
+    "mapping": {},
+    "padded": {"padding": True},
+    "truncated": {"truncation": True, "max_length": 8},
+    "as tensors": {"padding": True, "return_tensors": "pt"},
+}
+
+
+@applies_to(tokenizer)
+def test_chats(checkpoint, tokenizer, observe):
+    """Chats rendered by the template, as text and as ids."""
+    render = "tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt={})"
+    for name, chat in CHATS.items():
+        for observation, expression in (
+            ("chat, generation prompt False", render.format(False)),
+            ("chat, generation prompt True", render.format(True)),
+            ("chat ids", "tokenizer.apply_chat_template(chat, tokenize=True, return_dict=False)"),
+            ("chat default type", "type(tokenizer.apply_chat_template(chat)).__name__"),
+        ):
+            observe.evaluate(
+                f"tokenization/{observation}",
+                expression,
+                {"tokenizer": tokenizer, "chat": chat},
+                input=name,
+                read=(lambda ids: as_ids(ids, tokenizer)) if observation == "chat ids" else None,
+            )
+
+
+@applies_to(tokenizer, trait("chat-template"))
+def test_own_template(tokenizer, observe):
+    """What its own templates make of tools, documents, parts, several chats and a last message."""
+    for name, (chat, options) in OWN.items():
+        observe.evaluate(
+            f"tokenization/chat {name}",
+            "tokenizer.apply_chat_template(chat, tokenize=False, **options)",
+            {"tokenizer": tokenizer, "chat": chat, "options": options},
+        )
+    for name, tools in (("chosen", None), ("chosen for tools", list(TOOLS))):
+        observe.evaluate(
+            f"tokenization/chat template {name}",
+            "tokenizer.get_chat_template(tools=tools)",
+            {"tokenizer": tokenizer, "tools": tools},
+        )
+
+
+@applies_to(tokenizer)
+def test_given_template(tokenizer, observe):
+    """What given templates render and continue, and which tokens are said to be the assistant's."""
+    for name, template in TEMPLATES.items():
+        for continued in (False, True):
+            given = {"tokenizer": tokenizer, "chat": CHAT, "template": template}
+            observe.evaluate(
+                f"tokenization/chat by a {name} template{', continued' if continued else ''}",
+                "tokenizer.apply_chat_template(chat, chat_template=template, tokenize=False,"
+                f" continue_final_message={continued})",
+                given,
+            )
+    given = {"tokenizer": private(tokenizer), "template": TEMPLATES["marked"]}
+    for name, options in ROWS.items():
+        observe.evaluate(
+            f"tokenization/chat mask, {name}",
+            "(setattr(tokenizer, 'pad_token', pad), dict(tokenizer.apply_chat_template(chats, chat_template=template,"
+            " tokenize=True, return_dict=True, return_assistant_tokens_mask=True, **options)))[1]",
+            {
+                **given,
+                "pad": some_pad_token(tokenizer),
+                "chats": [CHAT, CHAT[:2]] if "padding" in options else CHAT,
+                "options": options,
+            },
+        )
