@@ -53,19 +53,25 @@ FAMILIES = (  # the first that can explain a finding does
     Family("generation", ("*generation*",), ()),
     Family("fingerprint", ("*fingerprint*",), ()),
     Family(
-        "padding", ("load/tokenizer/padding_side",), ("tokenization",), ("tokenization/batch*",)
+        "padding",
+        ("load/tokenizer/padding_side",),
+        ("tokenization",),
+        ("tokenization/batch*", "tokenization/*padded*", "tokenization/chat mask*"),
     ),
     Family(
         "inputs",
         ("load/tokenizer/model_input_names",),
         ("tokenization",),
-        tuple(f"tokenization/{name}*" for name in ("batch", "keys", "pair", "words")),
+        tuple(
+            f"tokenization/{name}*"
+            for name in ("batch", "chat mask", "cut", "keys", "pad", "pair", "windows", "words")
+        ),
     ),
     Family(
         "clean-up",
         ("load/tokenizer/clean_up_tokenization_spaces",),
         ("tokenization",),
-        ("tokenization/*decoded*",),
+        ("tokenization/*decoded*", "tokenization/after *", "tokenization/loaded *"),
     ),
     Family(
         "pipeline",

@@ -11,7 +11,7 @@ PLACES = {
     "generation": ("test_generation",),
     "load": ("test_loading", "test_tokenization", "test_images"),
     "outputs": ("test_forward",),
-    "persistence": ("test_tokenization",),
+    "persistence": ("test_tokenization", "test_tokenizer_calls"),
     "tokenization": ("test_tokenization", "test_tokenizer_calls", "test_chats"),
     "vision": ("test_images",),
 }

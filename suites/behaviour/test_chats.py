@@ -24,6 +24,10 @@ CALLED = [
     },
     {"role": "tool", "name": "look_up", "content": "found"},
 ]
+REASONED = [
+    {"role": "user", "content": "2 + 2?"},
+    {"role": "assistant", "reasoning_content": "two and two", "content": "4"},
+]
 PARTS = [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}]
 # what a template can do, and what continuing a message makes of it
 TEMPLATES = {
@@ -42,6 +46,7 @@ OWN = {
     "with a variable": (CHAT, {"enable_thinking": False}),
     "of a tool call": (CALLED, {}),
     "in parts": (PARTS, {}),
+    "with reasoning": (REASONED, {}),
     "batch": ([CHAT, CHAT[:1]], {}),
     "by the template for tools": (CHAT, {"chat_template": "tool_use"}),
     "by the template for documents": (CHAT, {"chat_template": "rag"}),
@@ -116,3 +121,9 @@ def test_given_template(tokenizer, observe):
                 "options": options,
             },
         )
+    observe.evaluate(
+        "tokenization/chat mask, its type",
+        "type(tokenizer.apply_chat_template(chats, chat_template=template, tokenize=True, return_dict=True,"
+        " return_assistant_tokens_mask=True, return_tensors='pt')['assistant_masks']).__name__",
+        {**given, "chats": CHAT},
+    )

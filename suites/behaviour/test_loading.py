@@ -13,7 +13,7 @@ from fixtures.walk import HOSTILE
 
 TOKENIZER_FACTS = (
     "is_fast vocab_size model_max_length padding_side truncation_side model_input_names "
-    "clean_up_tokenization_spaces all_special_tokens all_special_ids special_tokens_map"
+    "clean_up_tokenization_spaces all_special_tokens all_special_ids special_tokens_map chat_template"
 ).split()
 ADDED = (
     "{str(i): {n: getattr(t, n) for n in ('content', 'lstrip', 'rstrip', 'normalized', 'special', "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fixtures.applicability import applies_to, tokenizer, unpackaged
+from fixtures.checkpoint import read_json
 from fixtures.lazy import torch, transformers
 from fixtures.loading import SAFE, fresh_tokenizer
 from fixtures.tokenizing import private, some_pad_token
@@ -106,18 +107,33 @@ OPTIONS = (
 LOADED = (
     "{{'ids': tokenizer(text, truncation=tokenizer.model_max_length < 9)['input_ids'],"
     " 'length': len(tokenizer), 'special': sorted(set(tokenizer.all_special_tokens)),"
-    " 'decoded': tokenizer.decode(tokenizer.encode(text), clean_up_tokenization_spaces=False), {}}}"
+    " 'decoded': tokenizer.decode(tokenizer.encode(text)), {}}}"
 )
 # what an option asks for beside ids
 ASKED = {
     "padding_side": "'sides': [tokenizer.padding_side, tokenizer.truncation_side]",
     "extra_special_tokens": "'my token': tokenizer.my_token",
 }
+# what is set before saving -> the Python that sets it, and what should come back
+SAVED = (
+    "tokenizer.add_tokens(['newtok'])",
+    "setattr(tokenizer, 'padding_side', 'left')",
+    "setattr(tokenizer, 'truncation_side', 'left')",
+    "setattr(tokenizer, 'model_max_length', 33)",
+    "setattr(tokenizer, 'chat_template', 'saved')",
+    "setattr(tokenizer, 'pad_token', pad)",
+)
+KEPT = (
+    "{'ids': tokenizer(text)['input_ids'], 'padding': tokenizer.padding_side, 'truncation': tokenizer.truncation_side,"
+    " 'longest': tokenizer.model_max_length, 'template': tokenizer.chat_template, 'pad': tokenizer.pad_token,"
+    " 'special': sorted(set(tokenizer.all_special_tokens))}"
+)
 
 
 def sentence(checkpoint) -> str:
-    """The sentence, with the last of the tokens that the checkpoint's files add between two words."""
-    return f"{SENTENCE} x{''.join(added_tokens(checkpoint.path)[-1:])}y "
+    """The sentence, then the longest and the shortest token that the checkpoint's files add."""
+    tokens = added_tokens(checkpoint.path) or [""]
+    return f"{SENTENCE} x {tokens[0]} y{tokens[-1]}z "
 
 
 @applies_to(tokenizer)
@@ -149,6 +165,49 @@ def test_changes(tokenizer, observe):
 
 
 @applies_to(tokenizer, unpackaged)
+def test_saved_after_changes(tokenizer, observe, tmp_path):
+    """What was set at run time is there when the tokenizer is saved and loaded again, and in its settings."""
+    pad = some_pad_token(tokenizer)
+    given = {"tokenizer": private(tokenizer), "pad": pad}
+
+    def saved():
+        for change in SAVED:
+            eval(change, given)
+        given["tokenizer"].save_pretrained(tmp_path)
+        again = transformers.AutoTokenizer.from_pretrained(tmp_path, **SAFE)
+        return eval(KEPT, {"tokenizer": again, "text": NEW})
+
+    code = "\n".join(
+        [
+            f"pad = {pad!r}",
+            *SAVED,
+            "import tempfile",
+            "directory = tempfile.mkdtemp()",
+            "tokenizer.save_pretrained(directory)",
+        ]
+    )
+    observe.attempt(
+        "tokenization/saved after changes",
+        saved,
+        input=NEW,
+        reproduce=f"{code}\ntokenizer = transformers.AutoTokenizer.from_pretrained(directory)\n"
+        f"text = {{input!r}}\n{KEPT}",
+    )
+    observe.attempt(
+        "persistence/tokenizer settings",
+        lambda: without_tokens(read_json(tmp_path / "tokenizer_config.json")),
+        group="outputs",
+        reproduce=f"{code}\nopen(f'{{directory}}/tokenizer_config.json').read()",
+    )
+
+
+def without_tokens(settings):
+    """Settings without the tables of tokens, which what is loaded again shows."""
+    tables = ("added_tokens_decoder", "additional_special_tokens", "extra_special_tokens")
+    return {name: value for name, value in settings.items() if name not in tables}
+
+
+@applies_to(tokenizer, unpackaged)
 def test_options(checkpoint, observe):
     """A tokenizer loaded with each option that from_pretrained takes for it."""
     for options in OPTIONS:
@@ -171,8 +230,9 @@ def test_classes(checkpoint, observe):
     ways = {
         "its class": own,
         "its fast class": f"{own}Fast",
-        "PreTrainedTokenizerFast": "PreTrainedTokenizerFast",
     }
+    if "tokenizer-json" in checkpoint.traits:
+        ways["the class for any"] = "PreTrainedTokenizerFast"
     for said, name in ways.items():
         if own and hasattr(transformers, name):
             observe_loaded(
