@@ -9,7 +9,7 @@ from fixtures.loading import SAFE, fresh_tokenizer
 from fixtures.tokenizing import private, some_pad_token
 from fixtures.traits import added_tokens
 
-SENTENCE = "Hello, how are you? It's 3.14 Été 日本\n  the one two , isn't it ?"
+SENTENCE = "Hello, how are you? It's 3.14 Été 日本 🤗\n  the one two , isn't it ?"
 OTHER = "one two"
 WORDS = ["Hello", "world", "it's", " 3.14", "日本"]
 BATCH = [SENTENCE, OTHER, ""]
