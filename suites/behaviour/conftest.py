@@ -7,10 +7,10 @@ import pytest
 # first part of an observation's name -> modules; others are looked for everywhere
 PLACES = {
     "api": ("test_loading",),
-    "forward": ("test_forward",),
+    "forward": ("test_forward", "test_calls"),
     "generation": ("test_generation",),
     "load": ("test_loading", "test_tokenization"),
-    "outputs": ("test_forward",),
+    "outputs": ("test_forward", "test_calls"),
     "persistence": ("test_tokenization",),
     "tokenization": ("test_tokenization",),
     "vision": ("test_forward",),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fixtures.applicability import any_model, applies_to, processor, text_model, tokenizer
+from fixtures.applicability import applies_to, own_weights, processor, tokenizer, vision
 from fixtures.ids import batch, labels
 from fixtures.lazy import torch, transformers
 from fixtures.loading import SAFE, fresh_model, load_model
@@ -19,7 +19,7 @@ TEXTS = (
 )
 
 
-@applies_to(any_model)
+@applies_to(own_weights)
 def test_forward(checkpoint, model, observe):
     """Logits and hidden states with masks, without, left-padded, and their keys and shapes."""
     ways = {
@@ -83,7 +83,7 @@ def norms(flat):
     return torch.tensor([float(v.abs().mean()) for n, v in flat.items() if "hidden_states." in n])
 
 
-@applies_to(any_model)
+@applies_to(own_weights)
 def test_call_conventions(checkpoint, model, observe):
     """Positional inputs, labels, tuple outputs, defaults left alone: what comes back."""
     inputs = batch(checkpoint, [9, 9], seed=64)
@@ -104,7 +104,7 @@ def test_call_conventions(checkpoint, model, observe):
             observe.evaluate(f"outputs/{name}", expression, {"model": model, **names}, group=group)
 
 
-@applies_to(any_model)
+@applies_to(own_weights)
 def test_dtypes_and_kernels(checkpoint, observe):
     """Each dtype and attention implementation: does it load, and what are its numbers."""
     inputs = batch(checkpoint, [12, 7], seed=65)
@@ -132,7 +132,7 @@ def summary(model, inputs):
     return {name: [str(value.dtype), *value.shape] for name, value in outputs.items()}
 
 
-@applies_to(text_model, tokenizer)
+@applies_to(own_weights & ~vision, tokenizer)
 def test_from_text(checkpoint, tokenizer, model, observe):
     """From text to logits, the way a user calls it."""
     for text in TEXTS:

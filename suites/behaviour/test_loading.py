@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 
-from fixtures.applicability import any_model, applies_to, tokenizer
+from fixtures.applicability import applies_to, own_weights, tokenizer
 from fixtures.checkpoint import HEADS
 from fixtures.lazy import transformers
 from fixtures.loading import SAFE, fresh_model, fresh_tokenizer, load_tokenizer
@@ -86,7 +86,7 @@ def test_tokenizer_facts(checkpoint, observe):
     )
 
 
-@applies_to(any_model)
+@applies_to(own_weights)
 def test_model_facts(checkpoint, observe):
     """What from_pretrained makes of the files when everything is left alone."""
     model = None
@@ -123,7 +123,7 @@ def tied(model) -> bool:
     return output is not None and output.weight is model.get_input_embeddings().weight
 
 
-@applies_to(any_model)
+@applies_to(own_weights)
 def test_auto_classes(checkpoint, observe):
     """Each Auto class on these files: what it builds, and which weights it misses or ignores."""
     for name in [
@@ -150,7 +150,7 @@ def test_auto_classes(checkpoint, observe):
         )
 
 
-@applies_to(any_model)
+@applies_to(own_weights)
 def test_configuration(checkpoint, observe):
     """The fields of the loaded configuration, and of its class's defaults."""
     # not that of a shared model: computing a loss writes problem_type into it
@@ -179,7 +179,7 @@ def public(fields):
     return {name: value for name, value in fields.items() if name not in hidden}
 
 
-@applies_to(any_model)
+@applies_to(own_weights)
 def test_signatures(model, observe):
     """The parameters of the calls a user makes to a model."""
     for name in MODEL_CALLS:
