@@ -7,11 +7,12 @@ import pytest
 # first part of an observation's name -> modules; others are looked for everywhere
 PLACES = {
     "api": ("test_loading",),
-    "forward": ("test_forward", "test_calls"),
-    "generation": ("test_generation",),
-    "load": ("test_loading", "test_tokenization"),
+    "forward": ("test_calls", "test_forward", "test_saving"),
+    "generation": ("test_generation", "test_generation_options"),
+    "load": ("test_loading", "test_saving", "test_tokenization"),
     "outputs": ("test_forward", "test_calls"),
-    "persistence": ("test_tokenization",),
+    "persistence": ("test_saving", "test_tokenization"),
+    "pipelines": ("test_pipelines",),
     "tokenization": ("test_tokenization",),
     "vision": ("test_forward",),
 }

@@ -79,17 +79,18 @@ def test_generation_modes(checkpoint, model, observe):
 
 
 def as_generated(out):
-    """The first row's ids, with the gap between the two best scores at each of its steps."""
-    gaps = []
-    for scores in out.scores:
-        best = scores[0].float().topk(2).values
-        gaps.append(float(best[0] - best[1]))
-    ids = [int(i) for i in out.sequences.flatten()]
-    front = len(ids) - len(gaps)
+    """All ids, with the gap between the two best scores at each step of every row (of beams, none)."""
+    rows, scores = len(out.sequences), torch.stack(list(out.scores)).float()
+    best = scores.topk(2).values
+    gaps = (best[..., 0] - best[..., 1]).T.tolist()
+    front = out.sequences.shape[1] - len(scores)
+    known = len(gaps) == rows or rows == 1
     return {
         "type": "ids",
-        "data": ids,
-        "gaps": [1e9] * front + gaps if len(out.sequences) == 1 and front >= 0 else None,
+        "data": [int(i) for i in out.sequences.flatten()],
+        "gaps": [gap for row in gaps[:rows] for gap in [1e9] * front + row]
+        if known and front >= 0
+        else None,
     }
 
 
