@@ -128,7 +128,6 @@ def test_generation_inputs(checkpoint, default, observe):
         ("padded, beams", padded, BEAMS),
         ("padded, no mask", {"input_ids": padded["input_ids"]}, GREEDY),
         ("padded on the other side", flipped(padded), GREEDY),
-        ("nothing attended", {**one, "attention_mask": torch.zeros_like(ids)}, GREEDY),
         ("embeddings", embedded, GREEDY),
         ("embeddings, a length", embedded, {**GREEDY, "max_length": 8, "max_new_tokens": None}),
         ("positions", {**one, "position_ids": torch.arange(ids.shape[1])[None] + 3}, GREEDY),
