@@ -7,20 +7,19 @@ import copy
 import pytest
 
 from fixtures.applicability import (
-    Predicate,
     applies_to,
     decoder,
     head,
     light,
-    own_weights,
     vision,
     walk_sample,
+    walkable,
 )
 from fixtures.ids import batch, labels, pixels
 from fixtures.lazy import torch
 from fixtures.loading import cache_layers, load_model
 from fixtures.observe import source
-from fixtures.oracle import own_tolerance
+from fixtures.oracle import tolerances
 from fixtures.plugin import loaded
 
 ATTENDED = "model(**{{**inputs, 'attention_mask': {}}})[0]"
@@ -80,21 +79,13 @@ PROBLEMS = {
     "single_label_classification": "torch.tensor([0, count - 1])",
     "multi_label_classification": "torch.ones(2, count)",
 }
-of_text = own_weights & ~vision & Predicate("vocabulary", lambda c: "vocab_size" in c.config)
+of_text = walkable & ~vision
 
 
 @pytest.fixture
 def default(checkpoint):
     """The model in float32, its attention the library's choice; shared."""
     return loaded(load_model, checkpoint, None, "float32", "cpu")
-
-
-def tolerance(checkpoint, inputs):
-    """The error allowed to the largest of the outputs; None where it cannot be derived."""
-    try:
-        return max(own_tolerance(checkpoint, inputs).values(), default=None)
-    except Exception:
-        return None
 
 
 def given(checkpoint, seed):
@@ -169,7 +160,8 @@ def test_ways_to_see(checkpoint, default, observe):
 
 def observe_calls(checkpoint, observe, place, asked, names) -> None:
     """The values of expressions over a model, numbers with the error allowed to its outputs."""
-    allowed = tolerance(checkpoint, batch(checkpoint, [9, 9], seed=67))
+    limits = tolerances(checkpoint, batch(checkpoint, [9, 9], seed=67))
+    allowed = max(limits.values(), default=None)
     with torch.no_grad():
         for name, expression in asked.items():
             used = {n: v for n, v in names.items() if n in expression}
@@ -188,7 +180,7 @@ def no_gradients(call):
     return called
 
 
-@applies_to(own_weights, light, walk_sample, head("CausalLM", "MaskedLM", "Seq2SeqLM"))
+@applies_to(walkable, light, walk_sample, head("CausalLM", "MaskedLM", "Seq2SeqLM"))
 def test_losses_of_words(checkpoint, default, observe):
     """The loss of a language model over a counted batch, with nothing to predict, and its gradient."""
     inputs = batch(checkpoint, [9, 9], seed=72)
@@ -205,7 +197,7 @@ def test_losses_of_words(checkpoint, default, observe):
         observe.evaluate(f"outputs/{name}", expression, used, group="numbers")
 
 
-@applies_to(own_weights, light, walk_sample, head("SequenceClassification"))
+@applies_to(walkable, light, walk_sample, head("SequenceClassification"))
 def test_losses_of_texts(checkpoint, default, observe):
     """A classifier's loss for each kind of problem, told and inferred, and what it then calls it."""
     inputs = batch(checkpoint, [9, 9], seed=73)
@@ -232,7 +224,7 @@ def test_losses_of_texts(checkpoint, default, observe):
             )
 
 
-@applies_to(own_weights, light, walk_sample)
+@applies_to(walkable, light, walk_sample)
 def test_gradients(checkpoint, default, observe):
     """The size of a gradient through the whole model, and how many parameters it reaches."""
     inputs = batch(checkpoint, [9, 9], seed=74)

@@ -6,7 +6,7 @@ from fixtures.applicability import applies_to, generates, light, tokenizer
 from fixtures.ids import batch, pad_id
 from fixtures.lazy import torch
 from fixtures.observe import source
-from fixtures.oracle import own_tolerance
+from fixtures.oracle import tolerances
 
 MODES = {
     "greedy": {"do_sample": False, "num_beams": 1},
@@ -51,9 +51,7 @@ def test_generation_modes(checkpoint, model, observe):
     """Ids generated from fixed prompts in every mode, with their scores."""
     given = batch(checkpoint, [9, 9] if checkpoint.kind == "encoder-decoder" else [9], seed=71)
     inputs = {n: given[n] for n in ("input_ids", "attention_mask")}
-    allowed = max(
-        (v for n, v in own_tolerance(checkpoint, given).items() if n == "logits"), default=None
-    )
+    allowed = tolerances(checkpoint, given).get("logits")
     for mode in MODES if light(checkpoint) else FEW_MODES:
 
         def generated(options=MODES[mode]):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from fixtures.applicability import applies_to, head, light, own_weights, processor, tokenizer
+from fixtures.applicability import applies_to, head, light, processor, tokenizer, walkable
 from fixtures.ids import batch
 from fixtures.images import gradient
 from fixtures.lazy import torch, transformers
-from fixtures.oracle import own_tolerance
+from fixtures.oracle import tolerances
 
 TEXTS = ("Hello, how are you?", "Anna Lind lives in Madrid .")
 CHAT = [{"role": "user", "content": "Hi"}]
+SOFTMAX = 2  # logits off by at most d move a log-probability by at most 2 d
 SHORT = "max_new_tokens=6, do_sample=False, num_beams=1"
 QUESTION = "question='Who lives in Madrid?', context='Anna Lind lives in Madrid . I met Will .'"
 # head -> (task, calls)
@@ -77,7 +78,7 @@ TASKS = {
 IMAGES = ("image-classification", ("pipe(image)", "pipe(image, top_k=2)"))
 
 
-@applies_to(own_weights, tokenizer, light)
+@applies_to(walkable, tokenizer, light)
 def test_text_pipelines(checkpoint, observe):
     """The pipeline of a head over texts, from the directory alone."""
     if checkpoint.head in TASKS:
@@ -85,7 +86,7 @@ def test_text_pipelines(checkpoint, observe):
         observe_pipeline(checkpoint, observe, TASKS[checkpoint.head], names)
 
 
-@applies_to(own_weights, processor, light, head("ImageClassification"))
+@applies_to(walkable, processor, light, head("ImageClassification"))
 def test_image_pipelines(checkpoint, observe):
     """The pipeline of a vision model over an image."""
     observe_pipeline(checkpoint, observe, IMAGES, {"image": gradient((48, 40))})
@@ -106,7 +107,9 @@ def observe_pipeline(checkpoint, observe, asked, names) -> None:
     )
     if not made:
         return
-    limit = tolerance(checkpoint, str(made[0].model.dtype).removeprefix("torch."))
+    dtype = str(made[0].model.dtype).removeprefix("torch.")
+    limits = tolerances(checkpoint, batch(checkpoint, [9, 9], seed=78), dtype)
+    limit = SOFTMAX * max(limits.values()) if limits else None
     data = {name: value for name, value in names.items() if name in ("texts", "chat")}
     code += "".join(f"{name} = {value!r}\n" for name, value in data.items())
     for call in calls:
@@ -133,16 +136,6 @@ def observe_answer(observe, place, call, pipe, names, limit, reproduce) -> None:
             tolerance=limit,
             reproduce=reproduce,
         )
-
-
-def tolerance(checkpoint, dtype):
-    """The error allowed to logits, twice for the softmax over them; None where it cannot be derived."""
-    try:
-        return 2 * max(
-            own_tolerance(checkpoint, batch(checkpoint, [9, 9], seed=78), dtype).values()
-        )
-    except Exception:
-        return None
 
 
 def apart(value, numbers):

@@ -15,13 +15,14 @@ from fixtures.applicability import (
     own_weights,
     vision,
     walk_sample,
+    walkable,
 )
 from fixtures.checkpoint import Checkpoint
 from fixtures.ids import batch
 from fixtures.lazy import torch, transformers
 from fixtures.loading import SAFE, fresh_model, load_model
 from fixtures.observe import source
-from fixtures.oracle import own_tolerance
+from fixtures.oracle import tolerances
 from fixtures.plugin import loaded
 
 # what a file says of the library that wrote it
@@ -49,7 +50,7 @@ other_class = Predicate(
     "an architecture that no Auto class of this walk builds",
     lambda c: c.head is None and bool(c.architecture) and not c.architecture.endswith("Model"),
 )
-embeds = own_weights & ~vision
+embeds = walkable & ~vision
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def tied(model) -> bool | None:
     return None if output is None else output.weight is model.get_input_embeddings().weight
 
 
-@applies_to(own_weights, light, walk_sample)
+@applies_to(walkable, light, walk_sample)
 def test_loading_options(checkpoint, observe):
     """Options of from_pretrained, and the model they give."""
     given = inputs_of(checkpoint)
@@ -97,6 +98,7 @@ def test_loading_options(checkpoint, observe):
     own_weights,
     light,
     walk_sample,
+    walkable,
     head("SequenceClassification", "ImageClassification", "TokenClassification"),
 )
 def test_other_numbers_of_labels(checkpoint, observe):
@@ -204,14 +206,11 @@ def test_saved_model(checkpoint, single, observe, tmp_path):
             )
 
 
-@applies_to(own_weights, light, walk_sample)
+@applies_to(walkable, light, walk_sample)
 def test_saved_and_reloaded_model(checkpoint, single, observe, tmp_path):
     """What is saved and loaded again, whole and in shards: its outputs and its loading info."""
     given, auto = inputs_of(checkpoint), getattr(transformers, checkpoint.auto_class)
-    try:
-        limit = max(own_tolerance(checkpoint, given).values(), default=None)
-    except Exception:
-        limit = None
+    limit = max(tolerances(checkpoint, given).values(), default=None)
     for name, options in (
         ("whole", {}),
         ("shards", {"max_shard_size": "40KB"}),
@@ -247,7 +246,7 @@ def names_of_weights(directory) -> dict[str, list[int]]:
     return {n: list(s) for file in files for n, s in tensor_shapes(file).items()}
 
 
-@applies_to(own_weights, light, other_class)
+@applies_to(walkable, light, other_class)
 def test_own_class(checkpoint, observe):
     """An architecture that is no plain head: all its outputs, by its own class."""
     given = inputs_of(checkpoint)
