@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from fixtures.applicability import applies_to, head, light, processor, tokenizer, walkable
+from fixtures.applicability import (
+    applies_to,
+    head,
+    light,
+    processor,
+    tokenizer,
+    walk_sample,
+    walkable,
+)
 from fixtures.ids import batch
 from fixtures.images import gradient
 from fixtures.lazy import torch, transformers
@@ -78,7 +86,7 @@ TASKS = {
 IMAGES = ("image-classification", ("pipe(image)", "pipe(image, top_k=2)"))
 
 
-@applies_to(walkable, tokenizer, light)
+@applies_to(walkable, tokenizer, light, walk_sample)
 def test_text_pipelines(checkpoint, observe):
     """The pipeline of a head over texts, from the directory alone."""
     if checkpoint.head in TASKS:
@@ -86,7 +94,7 @@ def test_text_pipelines(checkpoint, observe):
         observe_pipeline(checkpoint, observe, TASKS[checkpoint.head], names)
 
 
-@applies_to(walkable, processor, light, head("ImageClassification"))
+@applies_to(walkable, processor, light, walk_sample, head("ImageClassification"))
 def test_image_pipelines(checkpoint, observe):
     """The pipeline of a vision model over an image."""
     observe_pipeline(checkpoint, observe, IMAGES, {"image": gradient((48, 40))})
