@@ -41,6 +41,7 @@ class Verdict(StrEnum):
 FAILING = frozenset({Verdict.CHANGED, Verdict.VANISHED, Verdict.BROKE})
 UNCHANGED = frozenset({Verdict.SAME, Verdict.EQUIVALENT})
 BARE = frozenset({Verdict.INCOMPARABLE, Verdict.APPEARED, Verdict.VANISHED})  # no example says more
+WARNINGS = "/warnings"  # what a call said beside its value
 FACTS = ("load", "api")  # groups whose strings are names, not text
 OTHER_DEVICE = "the runs used different devices or dtypes"
 PAIRED = frozenset(Verdict) - BARE
@@ -82,6 +83,8 @@ def judge(base: Observation | None, new: Observation | None, conditions: Conditi
     """At least one observation must be given; never raises for what a record holds."""
     if base is None or new is None:
         verdict, reason = conditions.one_sided(in_base=base is not None)
+        if verdict is Verdict.VANISHED and base is not None and base.observation.endswith(WARNINGS):
+            return Judgement(Verdict.REPAIRED, ("no longer warns",))
         edit = reason if verdict is Verdict.INCOMPARABLE else verdict.value
         return Judgement(verdict, (edit,))
     numeric = base.value.get("type") in ("numbers", "topk")

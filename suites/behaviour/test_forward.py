@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from fixtures.applicability import any_model, applies_to, text_model, tokenizer
+from fixtures.applicability import applies_to, tokenizer, vision, walkable
 from fixtures.ids import batch, labels
 from fixtures.lazy import torch
 from fixtures.loading import fresh_model, load_model
 from fixtures.observe import source
-from fixtures.oracle import own_tolerance, real_positions, run
+from fixtures.oracle import real_positions, run, tolerances
 from fixtures.tolerance import flattened
 
 REQUIRED = ("input_ids", "decoder_input_ids", "pixel_values")
@@ -19,7 +19,7 @@ TEXTS = (
 )
 
 
-@applies_to(any_model)
+@applies_to(walkable)
 def test_forward(checkpoint, model, observe):
     """Logits and hidden states with masks, without, left-padded, and their keys and shapes."""
     ways = {
@@ -54,10 +54,7 @@ def record(observe, checkpoint, name, model, inputs) -> None:
     )
     if outputs is None:
         return
-    try:
-        allowed = own_tolerance(checkpoint, inputs)
-    except Exception:
-        allowed = {}
+    allowed = tolerances(checkpoint, inputs)
     # what padding leaves undefined is nobody's behaviour
     flat = {n: real_positions(n, v, inputs) for n, v in flattened(outputs).items()}
     for key in ("logits", "start_logits", "end_logits", "last_hidden_state", "pooler_output"):
@@ -83,7 +80,7 @@ def norms(flat):
     return torch.tensor([float(v.abs().mean()) for n, v in flat.items() if "hidden_states." in n])
 
 
-@applies_to(any_model)
+@applies_to(walkable)
 def test_call_conventions(checkpoint, model, observe):
     """Positional inputs, labels, tuple outputs, defaults left alone: what comes back."""
     inputs = batch(checkpoint, [9, 9], seed=64)
@@ -104,7 +101,7 @@ def test_call_conventions(checkpoint, model, observe):
             observe.evaluate(f"outputs/{name}", expression, {"model": model, **names}, group=group)
 
 
-@applies_to(any_model)
+@applies_to(walkable)
 def test_dtypes_and_kernels(checkpoint, observe):
     """Each dtype and attention implementation: does it load, and what are its numbers."""
     inputs = batch(checkpoint, [12, 7], seed=65)
@@ -132,7 +129,7 @@ def summary(model, inputs):
     return {name: [str(value.dtype), *value.shape] for name, value in outputs.items()}
 
 
-@applies_to(text_model, tokenizer)
+@applies_to(walkable & ~vision, tokenizer)
 def test_from_text(checkpoint, tokenizer, model, observe):
     """From text to logits, the way a user calls it."""
     for text in TEXTS:
@@ -163,7 +160,7 @@ def test_from_text(checkpoint, tokenizer, model, observe):
 
 def from_text_tolerance(checkpoint):
     """The error allowed to logits on a batch of the same kind, the largest output's."""
-    allowed = own_tolerance(checkpoint, batch(checkpoint, seed=66))
+    allowed = tolerances(checkpoint, batch(checkpoint, seed=66))
     return max(
         (v for n, v in allowed.items() if "logits" in n or n == "last_hidden_state"), default=None
     )

@@ -6,7 +6,7 @@ from fixtures.applicability import applies_to, generates, light, tokenizer
 from fixtures.ids import batch, pad_id
 from fixtures.lazy import torch
 from fixtures.observe import source
-from fixtures.oracle import own_tolerance
+from fixtures.oracle import tolerances
 
 MODES = {
     "greedy": {"do_sample": False, "num_beams": 1},
@@ -51,9 +51,7 @@ def test_generation_modes(checkpoint, model, observe):
     """Ids generated from fixed prompts in every mode, with their scores."""
     given = batch(checkpoint, [9, 9] if checkpoint.kind == "encoder-decoder" else [9], seed=71)
     inputs = {n: given[n] for n in ("input_ids", "attention_mask")}
-    allowed = max(
-        (v for n, v in own_tolerance(checkpoint, given).items() if n == "logits"), default=None
-    )
+    allowed = tolerances(checkpoint, given).get("logits")
     for mode in MODES if light(checkpoint) else FEW_MODES:
 
         def generated(options=MODES[mode]):
@@ -79,17 +77,18 @@ def test_generation_modes(checkpoint, model, observe):
 
 
 def as_generated(out):
-    """The first row's ids, with the gap between the two best scores at each of its steps."""
-    gaps = []
-    for scores in out.scores:
-        best = scores[0].float().topk(2).values
-        gaps.append(float(best[0] - best[1]))
-    ids = [int(i) for i in out.sequences.flatten()]
-    front = len(ids) - len(gaps)
+    """All ids, with the gap between the two best scores at each step of every row (of beams, none)."""
+    rows, scores = len(out.sequences), torch.stack(list(out.scores)).float()
+    best = scores.topk(2).values
+    gaps = (best[..., 0] - best[..., 1]).T.tolist()
+    front = out.sequences.shape[1] - len(scores)
+    known = len(gaps) == rows or rows == 1
     return {
         "type": "ids",
-        "data": ids,
-        "gaps": [1e9] * front + gaps if len(out.sequences) == 1 and front >= 0 else None,
+        "data": [int(i) for i in out.sequences.flatten()],
+        "gaps": [gap for row in gaps[:rows] for gap in [1e9] * front + row]
+        if known and front >= 0
+        else None,
     }
 
 

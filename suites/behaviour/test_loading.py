@@ -5,9 +5,9 @@ from __future__ import annotations
 import inspect
 import re
 
-from fixtures.applicability import any_model, applies_to, tokenizer
+from fixtures.applicability import applies_to, own_weights, tokenizer
 from fixtures.checkpoint import HEADS
-from fixtures.lazy import transformers
+from fixtures.lazy import torch, transformers
 from fixtures.loading import SAFE, fresh_model, fresh_tokenizer, load_tokenizer
 from fixtures.walk import HOSTILE
 
@@ -23,7 +23,12 @@ GENERATION_FACTS = (
     "max_length max_new_tokens min_length do_sample num_beams num_beam_groups temperature top_k top_p min_p "
     "typical_p repetition_penalty encoder_repetition_penalty length_penalty no_repeat_ngram_size early_stopping "
     "num_return_sequences renormalize_logits use_cache cache_implementation pad_token_id bos_token_id "
-    "eos_token_id decoder_start_token_id forced_bos_token_id forced_eos_token_id"
+    "eos_token_id decoder_start_token_id forced_bos_token_id forced_eos_token_id min_new_tokens max_time "
+    "stop_strings penalty_alpha dola_layers diversity_penalty bad_words_ids sequence_bias suppress_tokens "
+    "begin_suppress_tokens forced_decoder_ids exponential_decay_length_penalty guidance_scale "
+    "encoder_no_repeat_ngram_size remove_invalid_values epsilon_cutoff eta_cutoff "
+    "prompt_lookup_num_tokens num_assistant_tokens return_dict_in_generate output_scores "
+    "output_attentions output_hidden_states"
 ).split()
 CONFIG = "config = transformers.AutoConfig.from_pretrained(checkpoint)\n"
 MODEL_CALLS = "forward generate save_pretrained from_pretrained resize_token_embeddings".split()
@@ -51,6 +56,16 @@ DEFAULTS = {
     "num_return_sequences": 1,
     "renormalize_logits": False,
     "use_cache": True,
+    "diversity_penalty": 0.0,
+    "encoder_no_repeat_ngram_size": 0,
+    "remove_invalid_values": False,
+    "epsilon_cutoff": 0.0,
+    "eta_cutoff": 0.0,
+    "num_assistant_tokens": 20,
+    "return_dict_in_generate": False,
+    "output_scores": False,
+    "output_attentions": False,
+    "output_hidden_states": False,
 }
 
 
@@ -86,7 +101,7 @@ def test_tokenizer_facts(checkpoint, observe):
     )
 
 
-@applies_to(any_model)
+@applies_to(own_weights)
 def test_model_facts(checkpoint, observe):
     """What from_pretrained makes of the files when everything is left alone."""
     model = None
@@ -123,7 +138,7 @@ def tied(model) -> bool:
     return output is not None and output.weight is model.get_input_embeddings().weight
 
 
-@applies_to(any_model)
+@applies_to(own_weights)
 def test_auto_classes(checkpoint, observe):
     """Each Auto class on these files: what it builds, and which weights it misses or ignores."""
     for name in [
@@ -150,7 +165,7 @@ def test_auto_classes(checkpoint, observe):
         )
 
 
-@applies_to(any_model)
+@applies_to(own_weights)
 def test_configuration(checkpoint, observe):
     """The fields of the loaded configuration, and of its class's defaults."""
     # not that of a shared model: computing a loss writes problem_type into it
@@ -179,11 +194,17 @@ def public(fields):
     return {name: value for name, value in fields.items() if name not in hidden}
 
 
-@applies_to(any_model)
+@applies_to(own_weights)
 def test_signatures(model, observe):
-    """The parameters of the calls a user makes to a model."""
+    """The parameters of the calls a user makes to a model, and all else that it offers."""
     for name in MODEL_CALLS:
         observe_signature(observe, f"model.{name}", getattr(model, name, None))
+    theirs = dir(torch.nn.Module)
+    for name in (n for n in dir(model) if n not in (*MODEL_CALLS, *theirs)):
+        if not name.startswith("_") and name not in model._modules:
+            observe(
+                f"api/model/{name}", "there", group="api", reproduce=f"hasattr(model, {name!r})"
+            )
 
 
 @applies_to(tokenizer)

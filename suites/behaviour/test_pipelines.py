@@ -1,0 +1,158 @@
+"""Pipelines made of a directory, with their defaults and their options."""
+
+from __future__ import annotations
+
+from fixtures.applicability import (
+    applies_to,
+    head,
+    light,
+    processor,
+    tokenizer,
+    walk_sample,
+    walkable,
+)
+from fixtures.ids import batch
+from fixtures.images import gradient
+from fixtures.lazy import torch, transformers
+from fixtures.oracle import tolerances
+
+TEXTS = ("Hello, how are you?", "Anna Lind lives in Madrid .")
+CHAT = [{"role": "user", "content": "Hi"}]
+SOFTMAX = 2  # logits off by at most d move a log-probability by at most 2 d
+SHORT = "max_new_tokens=6, do_sample=False, num_beams=1"
+QUESTION = "question='Who lives in Madrid?', context='Anna Lind lives in Madrid . I met Will .'"
+# head -> (task, calls)
+TASKS = {
+    "SequenceClassification": (
+        "text-classification",
+        (
+            "pipe(texts[0])",
+            "pipe(texts, top_k=None)",
+            "pipe(texts[0], return_all_scores=True)",
+            "pipe(texts[0], function_to_apply='none')",
+            "pipe(texts, batch_size=2, padding=True)",
+            "pipe({'text': texts[0], 'text_pair': texts[1]})",
+        ),
+    ),
+    "TokenClassification": (
+        "token-classification",
+        (
+            "pipe(texts[1])",
+            "pipe(texts, batch_size=2)",
+            "pipe(texts[1], ignore_labels=[])",
+            *(
+                f"pipe(texts[1], aggregation_strategy={name!r})"
+                for name in ("simple", "first", "average", "max")
+            ),
+        ),
+    ),
+    "QuestionAnswering": (
+        "question-answering",
+        (f"pipe({QUESTION})", f"pipe({QUESTION}, top_k=3)", f"pipe({QUESTION}, max_answer_len=1)"),
+    ),
+    "MaskedLM": (
+        "fill-mask",
+        (
+            "pipe('Hello ' + pipe.tokenizer.mask_token)",
+            "pipe('Hello ' + pipe.tokenizer.mask_token, top_k=2, targets=['a', 'b'])",
+            "pipe(['a ' + pipe.tokenizer.mask_token] * 2)",
+            "pipe('no mask')",
+        ),
+    ),
+    "CausalLM": (
+        "text-generation",
+        (
+            f"pipe(texts[0], {SHORT})",
+            f"pipe(texts[0], return_full_text=False, {SHORT})",
+            f"pipe(texts[0], return_tensors=True, {SHORT})",
+            f"pipe(list(texts), batch_size=2, {SHORT})",
+            f"pipe(texts[0], prefix='Hi. ', {SHORT})",
+            f"pipe(chat, {SHORT})",
+            "pipe(texts[0])",
+        ),
+    ),
+    "Seq2SeqLM": (
+        "text2text-generation",
+        (f"pipe(texts[0], {SHORT})", f"pipe(list(texts), batch_size=2, {SHORT})"),
+    ),
+    None: (
+        "feature-extraction",
+        (
+            "pipe(texts[0])[0][0][:8]",
+            "torch.stack(pipe(list(texts), return_tensors=True)[:1])[0, 0, 0, :8]",
+        ),
+    ),
+}
+IMAGES = ("image-classification", ("pipe(image)", "pipe(image, top_k=2)"))
+
+
+@applies_to(walkable, tokenizer, light, walk_sample)
+def test_text_pipelines(checkpoint, observe):
+    """The pipeline of a head over texts, from the directory alone."""
+    if checkpoint.head in TASKS:
+        names = {"texts": list(TEXTS), "chat": CHAT, "torch": torch}
+        observe_pipeline(checkpoint, observe, TASKS[checkpoint.head], names)
+
+
+@applies_to(walkable, processor, light, walk_sample, head("ImageClassification"))
+def test_image_pipelines(checkpoint, observe):
+    """The pipeline of a vision model over an image."""
+    observe_pipeline(checkpoint, observe, IMAGES, {"image": gradient((48, 40))})
+
+
+def observe_pipeline(checkpoint, observe, asked, names) -> None:
+    """What a pipeline gives for each call: its words, and its numbers apart from them."""
+    task, calls = asked
+    made = []
+
+    def make():
+        made.append(transformers.pipeline(task, model=str(checkpoint.path)))
+        return [type(made[0]).__name__, str(made[0].model.dtype)]
+
+    code = f"pipe = transformers.pipeline({task!r}, model=checkpoint)\n"
+    observe.attempt(
+        f"pipelines/{task}", make, group="outputs", reproduce=code + "type(pipe).__name__"
+    )
+    if not made:
+        return
+    dtype = str(made[0].model.dtype).removeprefix("torch.")
+    limits = tolerances(checkpoint, batch(checkpoint, [9, 9], seed=78), dtype)
+    limit = SOFTMAX * max(limits.values()) if limits else None
+    data = {name: value for name, value in names.items() if name in ("texts", "chat")}
+    code += "".join(f"{name} = {value!r}\n" for name, value in data.items())
+    for call in calls:
+        observe_answer(
+            observe, f"pipelines/{task}/{call}", call, made[0], names, limit, code + call
+        )
+
+
+def observe_answer(observe, place, call, pipe, names, limit, reproduce) -> None:
+    """The words of one answer, and its numbers."""
+    numbers = []
+
+    def answer():
+        torch.manual_seed(0)
+        with torch.no_grad():
+            return apart(eval(call, {**names, "pipe": pipe}), numbers)
+
+    observe.attempt(place, answer, group="outputs", reproduce=reproduce)
+    if numbers:
+        observe(
+            f"{place}/numbers",
+            torch.tensor(numbers),
+            group="numbers",
+            tolerance=limit,
+            reproduce=reproduce,
+        )
+
+
+def apart(value, numbers):
+    """Plain data in which every float is a word, and gone to `numbers` in its place."""
+    if isinstance(value, float):
+        numbers.append(value)
+        return "number"
+    if hasattr(value, "tolist"):
+        return apart(value.tolist(), numbers)
+    if isinstance(value, dict):
+        return {name: apart(part, numbers) for name, part in value.items()}
+    return [apart(part, numbers) for part in value] if isinstance(value, list | tuple) else value
