@@ -163,10 +163,16 @@ def test_each_dropout_acts_alone(checkpoint, model, dtype, expect):
         for name in last_states(wanted) if field else ():
             if name.startswith("decoder"):  # what the encoder drops out reaches the decoder
                 other.base_model.get_encoder().eval()
-            moved = not torch.equal(
-                last_states(run(other, inputs))[name], last_states(wanted)[name]
-            )
+            states = last_states(run(other, inputs))[name]
+            moved = not torch.equal(states, last_states(wanted)[name])
             expect.true(moved, "no difference", "other numbers than without", f"{call}.{name}")
+        if field and "att" in field:
+            fused = fresh_model(checkpoint, dtype=dtype, attention="sdpa", **options)
+            quiet = last_states(run(fused, inputs, output_attentions=False))
+            states = last_states(run(fused.train(), inputs, output_attentions=False))
+            moved = not any(torch.equal(states[name], quiet[name]) for name in states)
+            call = f"from_pretrained(path, attn_implementation='sdpa', {what}).train()(**inputs)"
+            expect.true(moved, "no difference", "other numbers than without", call)
 
 
 def last_states(outputs):

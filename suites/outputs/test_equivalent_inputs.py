@@ -68,6 +68,16 @@ def test_given_positions_equal_reference(checkpoint, model, dtype, expect):
     agree_with_reference(expect, run(model, inputs), inputs, dtype, "model(**inputs)")
 
 
+@applies_to(encoder, model_type("bert"))
+def test_no_types_are_types_of_zero(checkpoint, model, dtype, expect):
+    """Without token types every token of every row is of the first."""
+    inputs = batch(checkpoint, seed=69)
+    inputs["token_type_ids"] = torch.zeros_like(inputs["input_ids"])
+    bare = {name: value for name, value in inputs.items() if name != "token_type_ids"}
+    call = "model(**inputs) without token_type_ids"
+    agree_with_itself(expect, run(model, bare), run(model, inputs), inputs, call, dtype)
+
+
 @applies_to(decoder, model_type("llama", "mistral"))
 def test_prepared_mask_equals_mask(checkpoint, model, dtype, expect):
     """A mask prepared by the caller, rows x 1 x queries x keys, replaces the one made from zeros and ones."""
@@ -112,7 +122,10 @@ def test_labels_make_the_decoder_inputs(checkpoint, model, dtype, expect):
     inputs |= labels(checkpoint, inputs)
     alone = {name: value for name, value in inputs.items() if name != "decoder_input_ids"}
     inputs["decoder_input_ids"] = shifted(checkpoint, inputs["labels"])
+    before = alone["labels"].clone()
     outputs = run(model, alone)
+    call = "[model(**inputs), inputs['labels']][-1]"
+    expect.equal(alone["labels"], before, call, inputs=inputs)
     agree_with_itself(
         expect,
         outputs,

@@ -11,6 +11,8 @@ from fixtures.applicability import (
     any_model,
     applies_to,
     decoder,
+    encoder_decoder,
+    head,
     holds_its_base,
     light,
     pads_left,
@@ -18,7 +20,7 @@ from fixtures.applicability import (
     text_model,
     unless_shown,
 )
-from fixtures.ids import batch, labels, max_length, sequences
+from fixtures.ids import batch, eos_id, labels, max_length, sequences, standard
 from fixtures.lazy import torch
 from fixtures.loading import fresh_model, load_model
 from fixtures.oracle import judged, run
@@ -61,8 +63,9 @@ def test_mask_with_gaps_equals_reference(checkpoint, device, dtype, expect, atte
 
 @applies_to(any_model, referenced)
 def test_sdpa_outputs_equal_reference(checkpoint, model, device, dtype, expect):
-    """The default attention kernel gives the reference's hidden states and logits."""
-    inputs = batch(checkpoint, seed=3)
+    """The default attention kernel gives the reference's hidden states and logits, the longest row last."""
+    side = "left" if pads_left(checkpoint) else "right"
+    inputs = batch(checkpoint, sorted(standard(checkpoint)), side=side, seed=3)
     fused = load_model(checkpoint, "sdpa", dtype, device)
     outputs = run(fused, inputs, output_attentions=False)
     agree_with_reference(
@@ -79,6 +82,14 @@ def test_sdpa_without_padding_equals_reference(checkpoint, device, dtype, expect
     agree_with_reference(
         expect, outputs, inputs, dtype, "model(**inputs, output_hidden_states=True)"
     )
+
+
+@applies_to(encoder_decoder, head("SequenceClassification"), referenced)
+def test_pair_is_classified_at_its_last_end(checkpoint, model, dtype, expect):
+    """Of two end tokens in a text, as a pair has them, the last is the one that is classified."""
+    inputs = batch(checkpoint, [14, 11], seed=15)
+    inputs["input_ids"][:, 4] = eos_id(checkpoint)
+    agree_with_reference(expect, run(model, inputs), inputs, dtype, "model(**inputs)")
 
 
 @applies_to(any_head, referenced)

@@ -15,15 +15,19 @@ LONG = TEXTS["contractions"]
 TRIO = ["a", TEXT, LONG]
 
 
-def of_class(*names: str) -> Predicate:
-    """Whose tokenizer_config.json names one of these classes, or the older fast one of it."""
-    known = {name + suffix for name in names for suffix in ("", "Fast")}
+def of_class(name: str, model_type: str) -> Predicate:
+    """Whose tokenizer_config.json names this class, or the older fast one of it, for its own family."""
+    known = {name, f"{name}Fast"}
     return encodes & Predicate(
-        " or ".join(names), lambda c: c.tokenizer_config.get("tokenizer_class") in known
+        name,
+        lambda c: c.tokenizer_config.get("tokenizer_class") in known and c.model_type == model_type,
     )
 
 
-@applies_to(of_class("GPT2Tokenizer", "RobertaTokenizer"))
+bert = of_class("BertTokenizer", "bert") | of_class("DistilBertTokenizer", "distilbert")
+
+
+@applies_to(of_class("GPT2Tokenizer", "gpt2") | of_class("RobertaTokenizer", "roberta"))
 def test_prefix_space_is_added_when_asked(checkpoint, tokenizer, expect):
     """With add_prefix_space a text is encoded as one that begins with a space."""
     asked = fresh_tokenizer(checkpoint, add_prefix_space=True)
@@ -38,7 +42,7 @@ def _basic(checkpoint) -> bool:
     return "tokenizer-json" not in checkpoint.traits or normalizer.get("type") == "BertNormalizer"
 
 
-@applies_to(of_class("BertTokenizer", "DistilBertTokenizer"), Predicate("BERT's words", _basic))
+@applies_to(bert, Predicate("BERT's words", _basic))
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
