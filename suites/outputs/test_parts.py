@@ -35,15 +35,23 @@ COMMON_NAMES = ("hidden_size", "num_hidden_layers", "num_attention_heads")
 
 @applies_to(any_model, model_type(*OWN_NAMES))
 def test_configuration_has_common_names(checkpoint, model, expect):
-    """Width, layers and heads are read and set under the names that all families share."""
-    config = copy.deepcopy(model.config)
+    """Width, layers and heads are found under the names that all families share."""
     for common, own in zip(COMMON_NAMES, OWN_NAMES[checkpoint.model_type], strict=True):
         if own in checkpoint.config:
             value = getattr(model.config, common)
             expect.equal(value, checkpoint.config[own], f"model.config.{common}")
-            setattr(config, common, value + 1)
-            call = f"setattr(model.config, {common!r}, {value + 1}), model.config.{own}"
-            expect.equal(getattr(config, own), value + 1, call)
+
+
+@applies_to(any_model, model_type(*OWN_NAMES))
+def test_common_names_set_a_familys_own(checkpoint, model, expect):
+    """A width or a number of layers or heads set under the common name is the family's own field."""
+    config = copy.deepcopy(model.config)
+    for common, own in zip(COMMON_NAMES, OWN_NAMES[checkpoint.model_type], strict=True):
+        if own in checkpoint.config:
+            wanted = checkpoint.config[own] + 1
+            setattr(config, common, wanted)
+            call = f"setattr(model.config, {common!r}, {wanted}), model.config.{own}"
+            expect.equal(getattr(config, own), wanted, call)
 
 
 @applies_to(any_model)

@@ -103,7 +103,7 @@ FAULTS = [
         "common-names-are-not-set",
         "A field set under its common name is set under that name alone.",
         common_names_not_set,
-        ("test_configuration_has_common_names",),
+        ("test_common_names_set_a_familys_own",),
         "distilbert-random",
     ),
     Fault(
