@@ -90,6 +90,19 @@ FAULTS = [
         "llama-chat",
     ),
     Fault(
+        "bfloat16-by-name-is-float32",
+        "A dtype that a configuration names in words is read as float32.",
+        edit(
+            "modeling_utils:_get_dtype",
+            (
+                "dtype = getattr(torch, dtype) if isinstance(dtype, str) else dtype\n",
+                "dtype = torch.float32 if isinstance(dtype, str) else dtype\n",
+            ),
+        ),
+        ("test_a_dtype_may_be_named",),
+        "llama-bytes",
+    ),
+    Fault(
         "inputs-without-gradients",
         "enable_input_require_grads does nothing.",
         edit(
