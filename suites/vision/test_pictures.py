@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from fixtures.applicability import applies_to, convention, head, light, processor, vision
+from fixtures.applicability import Predicate, applies_to, convention, head, light, processor, vision
 from fixtures.images import forms, gradient, source
 from fixtures.lazy import numpy
 from fixtures.pipelines import offers, pipe
-from fixtures.preprocessing import allowed, expected, known_processor
+from fixtures.preprocessing import allowed, expected, known_processor, plain_processor
 
 LEVELS = (
     3  # cut off to eight bits, that widened by bicubic's 1.6 at most, and rounded to eight bits
+)
+leaves_arrays = Predicate(
+    "nothing converted in its files", lambda c: not plain_processor(c).get("do_convert_rgb")
 )
 ORIENTATION, QUARTER = 0x0112, 6  # Exif 2.3, 4.6.4: the first row is the right-hand side
 
@@ -27,7 +30,7 @@ def test_crops_leave_the_middle(checkpoint, processor, expect):
     expect.close(value, wanted, allowed(checkpoint), call, image=source(image), options=options)
 
 
-@applies_to(processor, known_processor)
+@applies_to(processor, known_processor, leaves_arrays)
 def test_scaled_arrays_are_pictures(checkpoint, processor, expect):
     """An array of numbers from 0 to 1, told not to be scaled again, is the picture that it was."""
     from fixtures.reference.preprocess import settings
@@ -59,7 +62,7 @@ def test_transparent_pictures_lie_on_white(checkpoint, processor, expect):
     expect.close(value, expected(checkpoint, [wanted]), allowed(checkpoint), call)
 
 
-@applies_to(processor, known_processor)
+@applies_to(processor, known_processor, leaves_arrays)
 def test_every_channel_is_kept(checkpoint, processor, expect):
     """An array of four channels that nothing converts or normalises keeps all four."""
     image = gradient((41, 29))
