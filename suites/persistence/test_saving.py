@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fixtures.applicability import any_model, applies_to, loader_sample
+from fixtures.applicability import any_model, applies_to, light, loader_sample
 from fixtures.checkpoint import read_json
 from fixtures.lazy import torch, transformers
 from fixtures.loading import SAFE
@@ -78,7 +78,7 @@ def test_a_changed_dtype_is_written(checkpoint, fresh, expect, tmp_path):
     )
 
 
-@applies_to(any_model, loader_sample)
+@applies_to(any_model, light)
 def test_fields_of_a_users_are_saved(checkpoint, expect, tmp_path):
     """What a user adds to a configuration is there after saving: tuples as lists, names letter by letter."""
     config = transformers.AutoConfig.from_pretrained(checkpoint.path, **SAFE)
@@ -93,7 +93,7 @@ def test_fields_of_a_users_are_saved(checkpoint, expect, tmp_path):
     expect.equal({name: getattr(again, name) for name in wanted}, wanted, call)
 
 
-@applies_to(any_model, loader_sample)
+@applies_to(any_model, light)
 def test_a_configuration_is_updated_from_text(checkpoint, expect):
     """update_from_string reads whole numbers, fractions, words and every documented yes and no."""
     config = transformers.AutoConfig.from_pretrained(checkpoint.path, **SAFE)
