@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fixtures.applicability import any_head, any_model, applies_to, light, referenced
+from fixtures.applicability import any_head, any_model, applies_to, light, loader_sample, referenced
 from fixtures.gradients import judged_gradients, library_gradients, rounding
 from fixtures.ids import batch, labels
 from fixtures.lazy import torch
@@ -62,3 +62,15 @@ def test_checkpointing_changes_no_gradient(checkpoint, device, dtype, expect):
         expect.close(
             frugal[name], wanted, limit, f"model.get_parameter({name!r}).grad", inputs=inputs
         )
+
+
+@applies_to(any_model, any_head, loader_sample)
+def test_inputs_can_ask_for_gradients(checkpoint, device, dtype, expect):
+    """With its weights frozen, a model's outputs depend on its embedded input once asked to, and not after."""
+    model = fresh_model(checkpoint, dtype=dtype).to(device)
+    inputs = {n: v.to(device) for n, v in batch(checkpoint, [7], seed=45).items()}
+    call = "model(**inputs).logits.requires_grad"
+    for method, wanted in (("enable", True), ("disable", False)):
+        getattr(model, f"{method}_input_require_grads")()
+        value = model(**inputs).logits.requires_grad
+        expect.equal(value, wanted, f"(model.{method}_input_require_grads(), {call})[1]")

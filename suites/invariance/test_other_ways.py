@@ -33,10 +33,10 @@ rotary = model_type("llama", "mistral")
 
 @applies_to(encoder, model_type("bert", "roberta", "distilbert"), light)
 def test_chunks_change_nothing(checkpoint, model, dtype, expect):
-    """A feed-forward that takes four positions at a time gives what it gives at once."""
+    """A feed-forward that takes three positions at a time gives what it gives at once."""
     inputs = batch(checkpoint, [12, 8], seed=45)
-    pieces = fresh_model(checkpoint, dtype=dtype, chunk_size_feed_forward=4)
-    call = "from_pretrained(path, chunk_size_feed_forward=4)(**inputs)"
+    pieces = fresh_model(checkpoint, dtype=dtype, chunk_size_feed_forward=3)
+    call = "from_pretrained(path, chunk_size_feed_forward=3)(**inputs)"
     agree_with_itself(expect, run(pieces, inputs), run(model, inputs), inputs, call, dtype)
 
 

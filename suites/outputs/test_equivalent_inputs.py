@@ -8,6 +8,7 @@ from fixtures.applicability import (
     decoder,
     encoder,
     head,
+    light,
     model_type,
     referenced,
     scales_beside_embedding,
@@ -17,7 +18,7 @@ from fixtures.applicability import (
 )
 from fixtures.ids import batch, labels, ordinary_ids, pad_id, shifted
 from fixtures.lazy import torch
-from fixtures.loading import kept_logits, method_of
+from fixtures.loading import kept_logits, method_of, named_logits
 from fixtures.oracle import own_tolerance, run
 
 
@@ -113,6 +114,17 @@ def test_kept_logits_are_the_last(checkpoint, model, dtype, expect):
         "model(**inputs, logits_to_keep=3).logits",
         inputs=inputs,
     )
+
+
+@applies_to(decoder, head("CausalLM"), light)
+def test_kept_logits_are_those_named(checkpoint, model, dtype, expect):
+    """logits_to_keep of several positions computes their logits, in the order they are named."""
+    inputs, places = batch(checkpoint, [12, 12], seed=65), torch.tensor([7, 0, 11, 7])
+    options, whole = named_logits(model, places), run(model, inputs).logits
+    value, wanted = run(model, inputs, **options).logits, whole[:, places] if options else whole
+    allowed = own_tolerance(checkpoint, inputs, dtype)["logits"]
+    call = "model(**inputs, logits_to_keep=torch.tensor([7, 0, 11, 7])).logits"
+    expect.close(value, wanted, allowed, call, inputs=inputs)
 
 
 @applies_to(seq2seq)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 
 from fixtures.agreement import agree_with_itself
@@ -39,6 +40,18 @@ def test_configuration_has_common_names(checkpoint, model, expect):
         if own in checkpoint.config:
             value = getattr(model.config, common)
             expect.equal(value, checkpoint.config[own], f"model.config.{common}")
+
+
+@applies_to(any_model, model_type(*OWN_NAMES))
+def test_common_names_set_a_familys_own(checkpoint, model, expect):
+    """A width or a number of layers or heads set under the common name is the family's own field."""
+    config = copy.deepcopy(model.config)
+    for common, own in zip(COMMON_NAMES, OWN_NAMES[checkpoint.model_type], strict=True):
+        if own in checkpoint.config:
+            wanted = checkpoint.config[own] + 1
+            setattr(config, common, wanted)
+            call = f"setattr(model.config, {common!r}, {wanted}), model.config.{own}"
+            expect.equal(getattr(config, own), wanted, call)
 
 
 @applies_to(any_model)

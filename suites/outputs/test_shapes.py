@@ -13,6 +13,7 @@ from fixtures.applicability import (
     encoder,
     head,
     learned_positions,
+    light,
     text_model,
 )
 from fixtures.ids import batch, labels, max_length
@@ -96,6 +97,18 @@ def test_tuple_equals_dict(checkpoint, model, expect):
     expect.equal(
         bare[0], named.to_tuple()[0], "model(**inputs, return_dict=False)[0]", inputs=inputs
     )
+
+
+@applies_to(any_head, light)
+def test_a_loss_comes_first(checkpoint, model, expect):
+    """Given labels, a model's tuple begins with the loss, before everything else it names."""
+    inputs = batch(checkpoint, seed=8)
+    inputs |= labels(checkpoint, inputs)
+    named, call = run(model, inputs), "model(**inputs).to_tuple()"
+    expect.equal(len(named.to_tuple()), len(list(named.keys())), f"len({call})", inputs=inputs)
+    expect.equal(named.to_tuple()[0], named["loss"], f"{call}[0]", inputs=inputs)
+    value = run(model, inputs, return_dict=False)
+    expect.equal(value[0], named["loss"], "model(**inputs, return_dict=False)[0]", inputs=inputs)
 
 
 @applies_to(any_model)

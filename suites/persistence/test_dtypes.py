@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from fixtures.applicability import any_model, applies_to, light, loader_sample
-from fixtures.lazy import torch
-from fixtures.stored import lasting, learned, same, stored
+from fixtures.lazy import torch, transformers
+from fixtures.loading import SAFE, dtype_argument
+from fixtures.stored import copied, lasting, learned, reconfigured, same, stored
 
 # T5 overflows in float16 here; the library keeps these in float32 (and says so in its T5 pages).
 KEPT = {"t5": ".wo.", "mt5": ".wo.", "umt5": ".wo."}
@@ -63,6 +64,29 @@ def test_auto_dtype_is_the_written_one(checkpoint, plain, expect):
         written(checkpoint),
         'type(model).from_pretrained(model.name_or_path, dtype="auto").dtype',
     )
+
+
+@applies_to(any_model, loader_sample)
+@pytest.mark.parametrize("place", ["call", "configuration", "file"])
+def test_a_dtype_may_be_named(checkpoint, fresh, expect, tmp_path, place):
+    """A dtype named in words, in the call or for "auto" in a configuration, is the one of that name, whatever the weights are in."""
+    (key,) = dtype_argument("auto")
+    if place == "call":
+        loader = getattr(transformers, checkpoint.auto_class)
+        model = loader.from_pretrained(checkpoint.path, **SAFE, **{key: "bfloat16"})
+    elif place == "configuration":
+        config = transformers.AutoConfig.from_pretrained(checkpoint.path, **SAFE)
+        setattr(config, key, "bfloat16")
+        model, _ = fresh(dtype="auto", config=config)
+    else:
+        named = "bfloat16" if written(checkpoint) == ["torch.float32"] else "float32"
+        weights = stored(checkpoint.path)
+        model, _ = fresh(
+            reconfigured(copied(checkpoint, tmp_path, weights), torch_dtype=named), "auto"
+        )
+    wanted = f"torch.{named}" if place == "file" else "torch.bfloat16"
+    call = f'type(model).from_pretrained(directory, dtype="auto", or one named in words in the {place})'
+    expect.equal(dtypes(model, KEPT.get(checkpoint.model_type or "")), [wanted], f"{call}.dtype")
 
 
 @applies_to(any_model, loader_sample)

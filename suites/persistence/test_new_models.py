@@ -5,7 +5,16 @@ from __future__ import annotations
 import math
 
 from fixtures.agreement import agree_with_itself
-from fixtures.applicability import Predicate, any_model, applies_to, head, light, model_type
+from fixtures.applicability import (
+    Predicate,
+    any_model,
+    applies_to,
+    head,
+    light,
+    loader_sample,
+    model_type,
+    text_model,
+)
 from fixtures.ids import batch
 from fixtures.lazy import torch, transformers
 from fixtures.loading import SAFE, fresh_model, load_model
@@ -45,6 +54,23 @@ def test_new_weights_are_drawn_as_configured(checkpoint, expect):
             right = abs(spread / wanted - 1) <= SIGMAS / math.sqrt(2 * count)
             text = f"mean 0, standard deviation {wanted:.4g}"
             expect.true(near and right, (mean, spread), text, f"{call}({name!r})")
+
+
+@applies_to(text_model, model_type(*DRAWN), loader_sample)
+def test_new_rows_are_drawn_as_configured(checkpoint, fresh, expect):
+    """Rows added by resizing with mean_resizing=False are drawn around zero with the configuration's spread."""
+    model, _ = fresh()
+    size, more = model.get_input_embeddings().weight.shape[0], 64
+    torch.manual_seed(4)
+    model.resize_token_embeddings(size + more, mean_resizing=False)
+    call = f"model.resize_token_embeddings({size + more}, mean_resizing=False).weight[{size}:]"
+    rows = model.get_input_embeddings().weight[size:].detach()
+    spread = next(checkpoint.config[n] for n in SPREAD_NAMES if n in checkpoint.config)
+    mean, found = float(rows.mean()), float(rows.std())
+    near = abs(mean) <= SIGMAS * spread / math.sqrt(rows.numel())
+    right = abs(found / spread - 1) <= SIGMAS / math.sqrt(2 * rows.numel())
+    text = f"mean 0, standard deviation {spread:.4g}"
+    expect.true(near and right, (mean, found), text, call)
 
 
 LABELLING = ("SequenceClassification", "TokenClassification", "ImageClassification")

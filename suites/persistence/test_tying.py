@@ -13,7 +13,7 @@ from fixtures.applicability import (
 from fixtures.ids import batch
 from fixtures.lazy import torch
 from fixtures.oracle import run
-from fixtures.stored import ties_embeddings
+from fixtures.stored import copied, same, stored, ties_embeddings
 
 language_model = text_model & head("MaskedLM", "CausalLM", "Seq2SeqLM")
 tied = Predicate("tied embeddings", lambda c: ties_embeddings(c) is True)
@@ -52,6 +52,46 @@ def test_tying_survives_saving(checkpoint, single, reloaded, expect):
         getattr(model.config, "tie_word_embeddings", None) for model in (single, reloaded[0])
     )
     expect.equal(after, before, "model.config.tie_word_embeddings")
+
+
+def matrix_names(checkpoint, single):
+    """The stored name of the embedding matrix that is tied, its stored copy, and the output's name."""
+    tensors, parts = stored(checkpoint.path), ("input", "output")
+    table = single.get_input_embeddings().weight
+    modules = {id(m): name for name, m in single.named_modules()}
+    own, other = (
+        f"{modules[id(getattr(single, f'get_{part}_embeddings')())]}.weight" for part in parts
+    )
+    name = next(n for n, t in tensors.items() if torch.equal(t.float(), table.cpu().float()))
+    return name, own, other
+
+
+@applies_to(sample, tied)
+def test_a_tied_matrix_is_found_under_either_name(checkpoint, fresh, single, expect, tmp_path):
+    """Files that hold a tied matrix under the output's name alone load to the same model."""
+    tensors = stored(checkpoint.path)
+    name, _, other = matrix_names(checkpoint, single)
+    tensors[other] = tensors.pop(name)
+    model, info = fresh(copied(checkpoint, tmp_path, tensors))
+    call = f"type(model).from_pretrained(directory with {other} in place of {name})"
+    differing = same(model.state_dict(), single.state_dict())
+    expect.true(not differing, differing, "the weights of the files", f"{call}.state_dict()")
+    expect.equal(one_matrix(model), True, LINE)
+    expect.equal(list(info["missing_keys"]), [], f"{call}, missing keys")
+
+
+@applies_to(sample, tied)
+def test_two_matrices_are_not_made_one(checkpoint, fresh, single, expect, tmp_path):
+    """Files that hold another output matrix keep it, whatever the configuration says of tying."""
+    tensors = stored(checkpoint.path)
+    name, own, other = matrix_names(checkpoint, single)
+    tensors[other] = tensors[name] + 1
+    tensors[own] = tensors.pop(name)
+    model, _ = fresh(copied(checkpoint, tmp_path, tensors))
+    call = f"type(model).from_pretrained(directory with another {other}).state_dict()"
+    state = model.state_dict()
+    kept = [n for n in (own, other) if torch.equal(state[n], tensors[n].float())]
+    expect.equal(kept, [own, other], f"the matrices of the files in {call}")
 
 
 @applies_to(sample)

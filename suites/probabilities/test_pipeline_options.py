@@ -16,6 +16,7 @@ from fixtures.applicability import (
     tokenizer,
     trait,
 )
+from fixtures.ids import pad_id
 from fixtures.lazy import torch
 from fixtures.pipelines import offers, pipe
 from fixtures.tolerance import K, eps
@@ -178,3 +179,38 @@ def test_prompts_in_a_list_are_each_continued(checkpoint, tokenizer, model, expe
     alone = [write(text, **GREEDY) for text in TEXTS[:2]]
     call = "pipeline('text-generation', model=model, tokenizer=tokenizer)(texts, **options)"
     expect.equal(write(list(TEXTS[:2]), **GREEDY), alone, call, texts=list(TEXTS[:2]))
+
+
+@applies_to(
+    tokenizer,
+    kind("decoder"),
+    head("CausalLM"),
+    light,
+    has_fact("greedy"),
+    offers("text-generation"),
+)
+def test_prompts_of_different_lengths_in_a_batch(checkpoint, tokenizer, model, expect):
+    """Prompts continued side by side, the shorter one padded on the left, get what each gets alone."""
+    write = pipe("text-generation", model, tokenizer=tokenizer)
+    write.tokenizer.padding_side, write.tokenizer.pad_token_id = "left", pad_id(checkpoint)
+    text = checkpoint.facts_of("greedy")[0].input
+    texts = [text, f"{text} {text}"]
+    alone = [write(text, return_full_text=False, **GREEDY) for text in texts]
+    together = write(texts, batch_size=2, return_full_text=False, **GREEDY)
+    call = "pipeline('text-generation', model=model, tokenizer=tokenizer)(texts, batch_size=2, return_full_text=False, **options)"
+    expect.equal(together, alone, call, texts=texts, options=GREEDY)
+
+
+@applies_to(tokenizer, kind("decoder"), head("CausalLM"), light, offers("text-generation"))
+def test_every_returned_sequence_is_shown(checkpoint, tokenizer, model, expect):
+    """Asked for two sequences, a pipeline gives both that generate returns, best first."""
+    write = pipe("text-generation", model, tokenizer=tokenizer)
+    options = {**GREEDY, "num_beams": 2, "num_return_sequences": 2, "max_new_tokens": 4}
+    inputs = tokenizer(TEXTS[1], return_tensors="pt").to(model.device)
+    inputs.pop("token_type_ids", None)
+    with torch.no_grad():
+        ids = model.generate(**inputs, **options)
+    rows = write(TEXTS[1], return_tensors=True, **options)
+    call = "pipeline('text-generation', model=model, tokenizer=tokenizer)(text, return_tensors=True, **options)"
+    value = [row["generated_token_ids"] for row in rows]
+    expect.equal(value, ids, call, text=TEXTS[1], options=options)

@@ -24,7 +24,7 @@ from fixtures.images import gradient, source
 from fixtures.lazy import torch, transformers
 from fixtures.oracle import own_tolerance
 from fixtures.pipelines import offers, pipe
-from fixtures.tokenizer_files import has_mask_token
+from fixtures.tokenizer_files import has_mask_token, has_pad_token
 from fixtures.tolerance import K, eps
 
 TEXTS = ("I really enjoyed this course!", "Hello, how are you?", "Anna Lind lives in Madrid .")
@@ -228,17 +228,25 @@ def test_fill_mask(checkpoint, tokenizer, model, expect, observe):
             )
 
 
-@applies_to(has_mask_token, head("MaskedLM"), light, offers("fill-mask"))
+@applies_to(has_mask_token, has_pad_token, head("MaskedLM"), light, offers("fill-mask"))
 def test_fill_mask_of_two_masks(checkpoint, tokenizer, model, expect):
-    """Two masks give two lists, each the likeliest tokens of its own place."""
+    """Two masks give two lists, each the likeliest tokens of its own place, in a text without padding."""
     fill = pipe("fill-mask", model, tokenizer=tokenizer)
     text = f"Hello, {tokenizer.mask_token} are {tokenizer.mask_token}?"
     encoded = tokenizer(text, return_tensors="pt")
     places = encoded["input_ids"][0] == tokenizer.mask_token_id
     best = logits_of(model, encoded)[0][places].softmax(-1).topk(3)
-    rows = fill(text, top_k=3)
     call = f"{PIPE}('fill-mask', model=model, tokenizer=tokenizer)(text, top_k=3)"
+    rows = fill(text, top_k=3)
     expect.equal([[row["token"] for row in part] for part in rows], best.indices, call, text=text)
+    longer = [text, f"{text} {text}"]
+    call, rows = call.replace("(text,", "(texts, batch_size=2,"), fill(longer, batch_size=2)[0]
+    for place, part in zip(places.nonzero()[:, 0], rows, strict=True):
+        for row in part:
+            ids = encoded["input_ids"][0].clone()
+            ids[place] = row["token"]
+            shown = tokenizer.decode(ids[ids != tokenizer.pad_token_id])
+            expect.equal(row["sequence"], shown, call, texts=longer)
 
 
 @applies_to(has_mask_token, head("MaskedLM"), light, offers("fill-mask"))
@@ -345,7 +353,9 @@ def test_image_classification(checkpoint, processor, model, expect, observe):
         f"{PIPE}('image-classification', model=model, image_processor=processor)(image, top_k=None)"
     )
     compare_scores(expect, model, rows, logits, call, image=source(image))
-    expect.equal(see(image, top_k=2), rows[:2], call.replace("None", "2"), image=source(image))
+    for count in (2, len(rows) + 3):
+        value, then = see(image, top_k=count), call.replace("None", str(count))
+        expect.equal(value, rows[:count], then, image=source(image))
 
 
 @applies_to(processor, vision, has_fact("image-label"), offers("image-classification"))

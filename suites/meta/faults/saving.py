@@ -117,4 +117,72 @@ FAULTS = [
         ("test_saving_changes_nothing",),
         "bert-masked",
     ),
+    Fault(
+        "shards-stay",
+        "Saving leaves the files of an older save in several.",
+        edit(SAVING, ("os.remove(full_filename)", "pass")),
+        ("test_saving_takes_the_place_of_shards",),
+        "bert-masked",
+    ),
+    Fault(
+        "given-weights-ignored",
+        "save_pretrained saves the model's own weights whatever it is given.",
+        edit(SAVING, ("if state_dict is None:", "if True:")),
+        ("test_given_weights_are_saved",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "saved-as-they-lie",
+        "A matrix that lies in memory column by column is saved transposed.",
+        edit(
+            SAVING,
+            (
+                "shard_state_dict[tensor_name] = tensor.contiguous()",
+                "shard_state_dict[tensor_name] = torch.as_strided(tensor, tensor.shape, [tensor.shape[1], 1])"
+                " if tensor.dim() == 2 else tensor.contiguous()",
+            ),
+        ),
+        ("test_order_of_memory_is_not_saved",),
+        "bert-masked",
+    ),
+    Fault(
+        "dtype-as-loaded",
+        "The saved configuration keeps the dtype that the model was loaded in.",
+        edit(SAVING, ('model_to_save.config.dtype = str(dtype).split(".")[1]', "pass")),
+        ("test_a_changed_dtype_is_written",),
+        "llama-bytes",
+    ),
+    Fault(
+        "tuples-as-words",
+        "Numbers in a tuple of a configuration are saved as words.",
+        edit(
+            CONFIG + "to_dict",
+            ("value = [to_list(item) for item in value]", "value = [str(item) for item in value]"),
+        ),
+        ("test_fields_of_a_users_are_saved",),
+        "llama-bytes",
+    ),
+    Fault(
+        "labels-in-capitals",
+        "Names of labels are read in capitals.",
+        edit(
+            CONFIG + "__post_init__",
+            (
+                "self.id2label = {int(key): value for",
+                "self.id2label = {int(key): str(value).upper() for",
+            ),
+        ),
+        ("test_fields_of_a_users_are_saved",),
+        "bert-masked",
+    ),
+    Fault(
+        "yes-is-an-error",
+        "update_from_string knows true and false alone.",
+        edit(
+            CONFIG + "update_from_string",
+            ('if v.lower() in ["true", "1", "y", "yes"]:', 'if v.lower() in ["true"]:'),
+        ),
+        ("test_a_configuration_is_updated_from_text",),
+        "bert-masked",
+    ),
 ]
