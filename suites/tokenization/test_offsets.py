@@ -6,10 +6,10 @@ import itertools
 
 from hypothesis import example, given, settings
 
-from fixtures.applicability import applies_to
+from fixtures.applicability import applies_to, model_type
 from fixtures.raw_tokenizer import raw_tokenizer
 from fixtures.texts import HOSTILE, PLAIN, TEXTS, texts
-from fixtures.tokenizer_files import fast, offsets_told, pairs_told, slices
+from fixtures.tokenizer_files import built_of_vocabulary, fast, offsets_told, pairs_told, slices
 from fixtures.tokenizing import MASKS, content, ids
 
 OFFSETS = {"return_offsets_mapping": True}
@@ -314,3 +314,26 @@ def test_rows_of_a_batch_can_be_taken(checkpoint, tokenizer, expect):
         "tokenizer(text, return_tensors='pt').to('cpu')['input_ids']",
         text=PLAIN[0],
     )
+
+
+@applies_to(fast)
+def test_words_of_a_pair_are_numbered_in_each_text(checkpoint, tokenizer, expect):
+    """word_ids of a pair begin again with the second text, and number it as it is numbered alone."""
+    pair = (TEXTS["greeting"], TEXTS["contractions"])
+    got = tokenizer(*pair)
+    words, texts_of = got.word_ids(), got.sequence_ids()
+    for number, text in enumerate(pair):
+        alone = tokenizer(text, add_special_tokens=False).word_ids()
+        value = [word for word, of in zip(words, texts_of, strict=True) if of == number]
+        call = f"word_ids() of tokenizer(*pair) where sequence_ids() is {number}"
+        expect.equal(value, alone, call, pair=pair)
+
+
+@applies_to(fast & built_of_vocabulary, model_type("roberta", "bart"))
+def test_spaces_are_not_part_of_words(checkpoint, tokenizer, expect):
+    """RobertaTokenizer leaves the space before a word out of its offsets (trim_offsets, true by default)."""
+    text = "hello world one two"
+    places = tokenizer(text, return_offsets_mapping=True)["offset_mapping"]
+    parts = [text[start:end] for start, end in places]
+    call = "[text[a:b] for a, b in tokenizer(text, return_offsets_mapping=True)['offset_mapping']]"
+    expect.true(not any(" " in part for part in parts), parts, "no space", call, text=text)

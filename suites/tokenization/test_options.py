@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.applicability import Predicate, applies_to
+from fixtures.applicability import Predicate, applies_to, model_type
 from fixtures.loading import fresh_tokenizer
 from fixtures.texts import TEXTS
-from fixtures.tokenizer_files import encodes, fast, has_pad_token, raw_json
+from fixtures.tokenizer_files import built_of_vocabulary, encodes, fast, has_pad_token, raw_json
 from fixtures.tokenizing import around, content, ids, private
 
 TEXT = TEXTS["greeting"]
@@ -122,3 +122,25 @@ def test_each_call_has_its_own_settings(checkpoint, tokenizer, expect):
         call = "[setattr(tokenizer, 'truncation_side', side), tokenizer(text, **options)['input_ids']][-1]"
         got = own(LONG, **options)["input_ids"]
         expect.equal(got, want, call, text=LONG, side=side, options=options)
+
+
+# The formats that each family's tokenizer documents for two texts, by the names of their special tokens.
+FRAMES = {
+    "bert": ("cls", 0, "sep", 1, "sep"),
+    "distilbert": ("cls", 0, "sep", 1, "sep"),
+    "roberta": ("cls", 0, "sep", "sep", 1, "sep"),
+    "bart": ("cls", 0, "sep", "sep", 1, "sep"),
+    "t5": (0, "eos", 1, "eos"),
+}
+
+
+@applies_to(built_of_vocabulary, model_type(*FRAMES))
+def test_pair_stands_in_the_familys_frame(checkpoint, tokenizer, expect):
+    """Built from vocabulary files alone, a tokenizer puts two texts between its family's special tokens."""
+    pair, want = (TEXT, "two"), []
+    for part in FRAMES[checkpoint.model_type]:
+        named = isinstance(part, str)
+        want += (
+            [getattr(tokenizer, f"{part}_token_id")] if named else content(tokenizer, pair[part])
+        )
+    expect.equal(ids(tokenizer, *pair), want, "tokenizer(*pair)['input_ids']", pair=pair)

@@ -181,4 +181,38 @@ FAULTS = [
         ("test_final_message_can_be_continued",),
         "llama-chat",
     ),
+    Fault(
+        "second-text-without-words",
+        "word_ids numbers the words of the first text only.",
+        edit(
+            "tokenization_utils_base:BatchEncoding.word_ids",
+            (
+                "return self._encodings[batch_index].word_ids",
+                "return [None if of else word for word, of in zip("
+                "self._encodings[batch_index].word_ids, self._encodings[batch_index].sequence_ids)]",
+            ),
+        ),
+        ("test_words_of_a_pair_are_numbered_in_each_text",),
+        "bert-sentiment",
+    ),
+    Fault(
+        "spaces-in-offsets",
+        "RobertaTokenizer counts the space before a word as part of it.",
+        edit(
+            "models.roberta.tokenization_roberta:RobertaTokenizer.__init__",
+            ("        trim_offsets,\n", "        not trim_offsets,\n"),
+        ),
+        ("test_spaces_are_not_part_of_words",),
+        "roberta-sentiment",
+    ),
+    Fault(
+        "texts-not-kept-apart",
+        "T5's tokenizer puts no end token between two texts.",
+        edit(
+            "models.t5.tokenization_t5:T5Tokenizer.__init__",
+            ('pair=["$A", "</s>", "$B", "</s>"]', 'pair=["$A", "$B", "</s>"]'),
+        ),
+        ("test_pair_stands_in_the_familys_frame",),
+        "t5-gated",
+    ),
 ]
