@@ -71,9 +71,12 @@ def test_drafted_tokens_change_nothing(checkpoint, model, dtype, expect):
             f"model.generate(torch.tensor([prompt]), {', '.join(settings)}=...)",
             prompt=prompt,
         )
+        for step, (scores, logits) in enumerate(zip(out.scores, out.logits, strict=True)):
+            call = f"model.generate(..., {', '.join(settings)}=...).scores[{step}]"
+            expect.close(scores.float(), logits.float(), 0.0, call, prompt=prompt)
 
 
-@applies_to(generates, model_type("llama", "mistral"), light)
+@applies_to(generates, model_type("llama", "mistral", "t5", "bart", "mbart"), light)
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
 def test_static_cache_changes_nothing(checkpoint, device, dtype, expect, attention):
     """A cache of fixed size generates what a growing one does."""

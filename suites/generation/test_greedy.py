@@ -90,6 +90,12 @@ def test_forbidden_and_forced_tokens(checkpoint, model, dtype, expect):
     same_as_textbook(checkpoint, model, dtype, expect, prompt, bad_words_ids=[[banned]])
     forced = ordinary_ids(checkpoint)[3]
     same_as_textbook(checkpoint, model, dtype, expect, prompt, forced_eos_token_id=forced)
+    several = [forced, banned] if forced != banned else [forced]
+    settings = {"forced_eos_token_id": several, "eos_token_id": None}
+    last = generate(model, checkpoint, [prompt], **settings).scores[-1][0]
+    value = last.isfinite().nonzero().flatten().tolist()
+    call = f"tokens possible at the end of model.generate(ids, forced_eos_token_id={several})"
+    expect.equal(value, sorted(several), call, prompt=prompt)
 
 
 @applies_to(generates, text_model, generation_sample)
@@ -105,7 +111,7 @@ def test_suppressed_and_biased_tokens(checkpoint, model, dtype, expect):
         {"begin_suppress_tokens": [first]},
         {"bad_words_ids": [[first, second], [other]]},
         {"sequence_bias": [[[first, second], -1e4], [[other], 0.5]]},
-        {"sequence_bias": [[[first, other], 1e4]]},
+        {"sequence_bias": [[[first, other], 1e4], [[first, other, second], 2e4]]},
     ):
         same_as_textbook(checkpoint, model, dtype, expect, prompt, eos_token_id=None, **settings)
 

@@ -19,7 +19,8 @@ SETTINGS = {
     "typical-p": {"typical_p": 0.6, "top_k": 0},
     "epsilon-cutoff": {"epsilon_cutoff": 0.02, "top_k": 0},
     "eta-cutoff": {"eta_cutoff": 0.1, "top_k": 0},
-    "decay": {"exponential_decay_length_penalty": (1, 2.0), "top_k": 0},
+    "decay": {"exponential_decay_length_penalty": (0, 2.0), "top_k": 0},
+    "penalty": {"repetition_penalty": 1.3, "top_k": 0},
     "renormalised": {"top_k": 5, "renormalize_logits": True},
     "all": {"temperature": 1.4, "top_k": 20, "top_p": 0.9, "repetition_penalty": 1.3},
 }
@@ -35,6 +36,7 @@ def test_sampled_scores_equal_textbook(checkpoint, model, dtype, expect, setting
 
     end = ordinary_ids(checkpoint)[0] if eos_id(checkpoint) is None else eos_id(checkpoint)
     prompt = prompts(checkpoint, 1)[0]
+    prompt += prompt[:1] * 2  # said three times, penalised once
     settings = {"do_sample": True, "eos_token_id": end, **SETTINGS[setting]}
     torch.manual_seed(0)
     out = generate(model, checkpoint, [prompt], max_new_tokens=3, **settings)

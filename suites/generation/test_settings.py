@@ -122,12 +122,13 @@ def test_stop_strings_stop(checkpoint, tokenizer, model, expect):
     prompt = checkpoint.facts_of("greedy")[0].input
     free = new_text(checkpoint, tokenizer, model, prompt)
     texts = [tokenizer.decode(free[: i + 1], skip_special_tokens=True) for i in range(len(free))]
-    stop = texts[-1].split()[1][:3]
-    wanted = next(i for i, text in enumerate(texts) if stop in text) + 1
-    options = {"stop_strings": [stop], "tokenizer": tokenizer}
-    value = new_text(checkpoint, tokenizer, model, prompt, **options)
-    call = f"new ids of model.generate(**inputs, stop_strings={[stop]}, tokenizer=tokenizer)"
-    expect.equal(value, free[:wanted], call, text=prompt)
+    several = texts[-2][len(texts[max(0, len(texts) - 6)]) :]  # of up to four tokens
+    for stop in (texts[-1].split()[1][:3], several):
+        wanted = next(i for i, text in enumerate(texts) if stop in text) + 1
+        options = {"stop_strings": [stop], "tokenizer": tokenizer}
+        value = new_text(checkpoint, tokenizer, model, prompt, **options)
+        call = f"new ids of model.generate(**inputs, stop_strings={[stop]}, tokenizer=tokenizer)"
+        expect.equal(value, free[:wanted], call, text=prompt)
 
 
 @applies_to(decoder, generates, tokenizer, has_fact("greedy"), light)
@@ -139,8 +140,10 @@ def test_streamers_write_the_text(checkpoint, tokenizer, model, expect, capsys):
     options = {"skip_prompt": True, "skip_special_tokens": True}
     capsys.readouterr()
     printing = transformers.TextStreamer(tokenizer, **options)
-    new_text(checkpoint, tokenizer, model, prompt, streamer=printing)
-    expect.equal(capsys.readouterr().out, wanted + "\n", "what a TextStreamer prints", text=prompt)
+    for times in ("at first", "used again"):
+        new_text(checkpoint, tokenizer, model, prompt, streamer=printing)
+        call = f"what a TextStreamer prints, {times}"
+        expect.equal(capsys.readouterr().out, wanted + "\n", call, text=prompt)
     yielding = transformers.TextIteratorStreamer(tokenizer, timeout=60, **options)
     run = {"checkpoint": checkpoint, "reader": tokenizer, "model": model, "prompt": prompt}
     worker = Thread(target=new_text, kwargs=run | {"streamer": yielding})

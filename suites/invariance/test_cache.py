@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.applicability import applies_to, decoder, head, model_type, seq2seq, unless_shown
+from fixtures.applicability import applies_to, decoder, head, seq2seq, unless_shown
 from fixtures.ids import batch
-from fixtures.lazy import torch, transformers
+from fixtures.lazy import torch
 from fixtures.loading import cache_layers, fresh_model, load_model
 from fixtures.oracle import own_tolerance, run
 
@@ -56,23 +56,6 @@ def test_cache_counts_positions_itself(checkpoint, device, dtype, expect, attent
             f"model(ids {start}:{stop} with the cache of the others).logits",
             inputs=inputs,
         )
-
-
-@applies_to(decoder, head("CausalLM"), model_type("llama", "mistral"), unless_shown)
-def test_cache_rows_follow_the_caller(checkpoint, model, dtype, expect):
-    """A cache cut back, with rows repeated or chosen, goes on as one filled with what is left."""
-    inputs = batch(checkpoint, [12, 12], seed=39)
-    ids, past = inputs["input_ids"].to(model.device), transformers.DynamicCache()
-    whole = run(model, inputs).logits
-    allowed = own_tolerance(checkpoint, inputs, dtype)["logits"]
-    run(model, {"input_ids": ids[:, :11]}, past_key_values=past, use_cache=True)
-    past.crop(-3)
-    past.batch_repeat_interleave(2)
-    past.batch_select_indices(torch.tensor([1, 0, 3]))
-    rows = [0, 0, 1]
-    outputs = run(model, {"input_ids": ids[rows, 8:]}, past_key_values=past, use_cache=True)
-    call = "past.crop(-3), .batch_repeat_interleave(2), .batch_select_indices([1, 0, 3]); model(ids[[0, 0, 1], 8:], past_key_values=past).logits"
-    expect.close(outputs.logits, whole[rows, 8:], allowed, call, inputs=inputs)
 
 
 @applies_to(decoder, head("CausalLM"))

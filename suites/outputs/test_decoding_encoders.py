@@ -6,7 +6,8 @@ from fixtures.applicability import Predicate, applies_to, model_type, widens
 from fixtures.ids import batch, ordinary_ids
 from fixtures.lazy import torch, transformers
 from fixtures.oracle import run
-from fixtures.tolerance import allowed
+from fixtures.reference.losses import next_token_loss
+from fixtures.tolerance import allowed, allowed_sum
 from fixtures.weights import filled
 
 small = Predicate("under 10 MB of weights", lambda c: c.weight_bytes < 10_000_000)
@@ -75,3 +76,33 @@ def test_encoder_layers_decode(checkpoint, expect):
         past = outputs.past_key_values
         call = f"model(ids {start}:{stop} with the cache of the others).logits"
         expect.close(logits, whole[:, start:stop], limit, call, inputs=inputs)
+
+
+@applies_to(model_type("bert", "roberta", "gpt2"), small)
+def test_decoding_layers_learn_the_next_token(checkpoint, expect):
+    """As a decoder, a family's layers are trained on the next token, and keep no cache unless wanted."""
+    model, inputs = decoding(checkpoint), given(checkpoint)
+    labels = inputs["input_ids"].clone()
+    labels[0, 3] = -100
+    outputs, logits = logits_of(model, dict(inputs, labels=labels), use_cache=False)
+    exact = logits.double()
+    wanted = next_token_loss(exact, labels)
+    limit = allowed(exact, logits) + allowed_sum(labels.numel(), "float32")
+    call = "AutoModelForCausalLM.from_config(config)(**inputs, labels=labels, use_cache=False)"
+    expect.close(outputs.loss.double(), wanted, limit, f"{call}.loss", inputs=inputs)
+    past = outputs.get("past_key_values")
+    expect.true(past is None, type(past).__name__, "no cache", f"{call}.past_key_values")
+
+
+@applies_to(model_type("gpt2"), small, widens)
+def test_cross_attention_reads_normed_states(checkpoint, expect):
+    """What GPT-2 asks another model depends on its states through a norm: flat norm, same question everywhere."""
+    model, inputs = decoding(checkpoint), given(checkpoint)
+    for name, parameter in model.named_parameters():
+        if name.endswith("ln_cross_attn.weight"):
+            parameter.data.zero_()
+    for layer, weights in enumerate(run(model, inputs, output_attentions=True).cross_attentions):
+        wanted = weights[:, :, :1].expand_as(weights)
+        limit = allowed(weights.double(), weights)
+        call = f"model(**inputs).cross_attentions[{layer}], its norm's weight at zero"
+        expect.close(weights, wanted, limit, call, inputs=inputs)

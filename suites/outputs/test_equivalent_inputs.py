@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from fixtures.agreement import agree_with_itself, agree_with_reference, final_states
 from fixtures.applicability import (
     applies_to,
@@ -18,7 +20,7 @@ from fixtures.applicability import (
 )
 from fixtures.ids import batch, labels, ordinary_ids, pad_id, shifted
 from fixtures.lazy import torch
-from fixtures.loading import kept_logits, method_of, named_logits
+from fixtures.loading import kept_logits, load_model, method_of, named_logits
 from fixtures.oracle import own_tolerance, run
 
 
@@ -77,6 +79,25 @@ def test_no_types_are_types_of_zero(checkpoint, model, dtype, expect):
     bare = {name: value for name, value in inputs.items() if name != "token_type_ids"}
     call = "model(**inputs) without token_type_ids"
     agree_with_itself(expect, run(model, bare), run(model, inputs), inputs, call, dtype)
+
+
+@applies_to(seq2seq, model_type("t5"))
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_prepared_encoder_mask_equals_mask(checkpoint, device, dtype, expect, attention):
+    """A mask prepared by the caller hides the same of T5's input, whose positions are in the scores."""
+    model = load_model(checkpoint, attention, dtype, device).get_encoder()
+    inputs = batch(checkpoint, [9, 6], seed=65)
+    allowed = own_tolerance(checkpoint, inputs, dtype)["encoder_last_hidden_state"]
+    given = {name: inputs[name] for name in ("input_ids", "attention_mask")}
+    real = given["attention_mask"][:, None, None].bool()
+    lowest = torch.finfo(model.dtype).min
+    blocked = torch.zeros(real.shape, dtype=model.dtype).masked_fill(~real, lowest)
+    prepared = dict(given, attention_mask=blocked.expand(-1, -1, real.shape[-1], -1))
+    plain = {"output_attentions": False, "output_hidden_states": False}
+    value, wanted = (run(model, each, **plain).last_hidden_state for each in (prepared, given))
+    seen = given["attention_mask"].bool()
+    call = "model.get_encoder()(input_ids, attention_mask=prepared).last_hidden_state"
+    expect.close(value[seen], wanted[seen], allowed, call, inputs=inputs)
 
 
 @applies_to(decoder, model_type("llama", "mistral"))

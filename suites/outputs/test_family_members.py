@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fixtures.agreement import agree_with_itself
 from fixtures.applicability import Predicate, applies_to, light, model_type, seq2seq
-from fixtures.ids import batch
+from fixtures.ids import batch, pixels
 from fixtures.lazy import torch, transformers
 from fixtures.loading import SAFE, dtype_argument
 from fixtures.oracle import run
@@ -80,38 +80,68 @@ def test_encoder_alone_is_the_encoder(checkpoint, model, dtype, expect):
     agree_with_itself(expect, {"encoder_last_hidden_state": states}, wanted, inputs, call, dtype)
 
 
-@applies_to(model_type("vit"), light)
+def reconstruction_of(model, inputs, patch):
+    """The picture that each patch's last state makes at its own place (Shi et al. 2016, figure 1)."""
+    states = model.base_model(**inputs).last_hidden_state[:, -9:]
+    layer = model.decoder[0]
+    values = states @ layer.weight[:, :, 0, 0].T + layer.bias
+    values = values.reshape(len(states), 3, 3, -1, patch, patch).permute(0, 3, 1, 4, 2, 5)
+    return values.reshape(len(states), -1, 3 * patch, 3 * patch).detach()
+
+
+@applies_to(model_type("vit", "deit"), light)
 def test_masked_patches_are_not_seen(checkpoint, expect, tmp_path):
-    """ViT for masked images sees nothing of a masked patch, and its loss is the mean error on those (Xie et al. 2022)."""
+    """A model of masked images sees nothing of a masked patch, draws each at its place, and its loss is the mean error (Xie et al. 2022)."""
     patch, channels = checkpoint.config["patch_size"], checkpoint.config.get("num_channels", 3)
     options = {"image_size": 3 * patch, "encoder_stride": patch}
-    model = made(checkpoint, "ViTForMaskedImageModeling", tmp_path, seed=10, **options)
+    name = {"vit": "ViT", "deit": "DeiT"}[checkpoint.model_type] + "ForMaskedImageModeling"
+    model = made(checkpoint, name, tmp_path, seed=10, **options)
     draw = torch.Generator().manual_seed(57)
-    pixels = torch.randn(2, channels, 3 * patch, 3 * patch, generator=draw)
+    image = torch.randn(2, channels, 3 * patch, 3 * patch, generator=draw)
     mask = torch.zeros(2, 9, dtype=torch.bool)
     mask[:, [0, 5]] = True
     where = mask.reshape(2, 3, 3).repeat_interleave(patch, 1).repeat_interleave(patch, 2)[:, None]
-    outputs = run(model, {"pixel_values": pixels, "bool_masked_pos": mask})
-    other = torch.where(where, pixels + 1, pixels)
+    outputs = run(model, {"pixel_values": image, "bool_masked_pos": mask})
+    other = torch.where(where, image + 1, image)
     changed = run(model, {"pixel_values": other, "bool_masked_pos": mask})
-    call = "ViTForMaskedImageModeling(pixel_values=pixels, bool_masked_pos=mask)"
+    call = f"{name}(pixel_values=pixels, bool_masked_pos=mask)"
     limit = allowed(outputs.reconstruction.double(), outputs.reconstruction)
+    wanted = reconstruction_of(model, {"pixel_values": image, "bool_masked_pos": mask}, patch)
+    expect.close(outputs.reconstruction, wanted, limit, f"{call}.reconstruction")
     expect.close(
         changed.reconstruction,
         outputs.reconstruction,
         limit,
         f"{call}.reconstruction, masked pixels changed",
     )
-    visible = run(model, {"pixel_values": pixels + 1.0, "bool_masked_pos": mask}).reconstruction
+    visible = run(model, {"pixel_values": image + 1.0, "bool_masked_pos": mask}).reconstruction
     moved = float((visible - outputs.reconstruction).abs().max())
     expect.true(
         moved > limit, moved, f"more than {limit:.3g}", f"{call}.reconstruction, all changed"
     )
-    error = (outputs.reconstruction - pixels).abs() * where
-    wanted = error.sum() / (mask.sum() * patch**2) / pixels.shape[1]
+    error = (outputs.reconstruction - image).abs() * where
+    wanted = error.sum() / (mask.sum() * patch**2) / image.shape[1]
     close = K_OF_SUM * float(wanted)
     expect.close(outputs.loss, wanted, close, f"{call}.loss")
 
 
 # The published code divides by the count plus 1e-5; a sum of thousands of roundings is as exact.
 K_OF_SUM = 1e-5
+
+
+@applies_to(model_type("deit"), light)
+def test_each_head_reads_its_own_token(checkpoint, expect, tmp_path):
+    """DeiT with its teacher: one head reads the class token, one the distillation token; the answer is their mean (Touvron et al. 2021, section 5.3)."""
+    name = "DeiTForImageClassificationWithTeacher"
+    model = made(checkpoint, name, tmp_path, seed=11)
+    inputs = {"pixel_values": pixels(checkpoint, seed=58)}
+    outputs = run(model, inputs)
+    states = run(model.deit, inputs).last_hidden_state
+    both = []
+    for at, which in enumerate(("cls", "distillation")):
+        head = getattr(model, f"{which}_classifier")
+        wanted = (states[:, at] @ head.weight.T + head.bias).detach()
+        limit = allowed(wanted.double(), wanted)
+        expect.close(outputs[f"{which}_logits"], wanted, limit, f"{name}(pixels).{which}_logits")
+        both.append(wanted)
+    expect.close(outputs.logits, (both[0] + both[1]) / 2, limit, f"{name}(pixels).logits")

@@ -33,9 +33,9 @@ small = Predicate("under 10 MB of weights", lambda c: c.weight_bytes < 10_000_00
 OF_THE_TASK = ("architectures", "id2label", "label2id", "num_labels", "problem_type")
 
 
-def with_head(checkpoint, head, directory, labels=3):
-    """A checkpoint of the same configuration and another head, its weights drawn at random."""
-    config = {n: v for n, v in checkpoint.config.items() if n not in OF_THE_TASK}
+def with_head(checkpoint, head, directory, labels=3, **settings):
+    """A checkpoint of the same configuration, but for settings, and another head, its weights drawn at random."""
+    config = {n: v for n, v in checkpoint.config.items() if n not in OF_THE_TASK} | settings
     config["pad_token_id"] = pad_id(checkpoint)  # where rows of a batch end
     if head not in ("QuestionAnswering", "MaskedLM"):
         config["id2label"] = {str(i): f"L{i}" for i in range(labels)}
@@ -65,6 +65,22 @@ def test_other_heads_equal_reference(checkpoint, dtype, tmp_path):
             inputs.pop("decoder_input_ids", None)
         outputs = run(model, inputs)
         agree_with_reference(expect, outputs, inputs, dtype, f"{type(model).__name__}(**inputs)")
+
+
+scaled = Predicate(
+    "scaled rotary positions",
+    lambda c: bool(c.config.get("rope_scaling")) and "rope_type" in c.config["rope_scaling"],
+)
+
+
+@applies_to(referenced, small, scaled)
+def test_wide_heads_equal_reference(checkpoint, dtype, tmp_path):
+    """Heads as wide and texts as long as real models have are turned as the type of rotary positions says."""
+    settings = {"head_dim": 64, "max_position_embeddings": 4096}
+    other = with_head(checkpoint, "CausalLM", tmp_path, **settings)
+    model, inputs = fresh_model(other, dtype=dtype), batch(other)
+    call = f"{type(model).__name__}(**inputs), heads 64 wide, trained on 4096 positions"
+    agree_with_reference(Expect(other), run(model, inputs), inputs, dtype, call)
 
 
 @applies_to(referenced, small, model_type(*OFFERED))

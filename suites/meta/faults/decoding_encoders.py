@@ -134,4 +134,40 @@ FAULTS = [
         ("test_encoder_layers_decode",),
         "mbart-random",
     ),
+    Fault(
+        "bert-learns-to-copy",
+        "BERT as a decoder compares each token with itself.",
+        edit(
+            BERT + "BertLMHeadModel.forward",
+            (
+                "vocab_size=self.config.vocab_size,",
+                "vocab_size=self.config.vocab_size, shift_labels=labels,",
+            ),
+        ),
+        ("test_decoding_layers_learn_the_next_token",),
+        "bert-random",
+    ),
+    Fault(
+        "bert-decoder-always-caches",
+        "BERT as a decoder returns a cache that nobody wants.",
+        edit(
+            BERT + "BertModel.forward",
+            (
+                "use_cache = use_cache if use_cache is not None else self.config.use_cache",
+                "use_cache = self.config.use_cache",
+            ),
+        ),
+        ("test_decoding_layers_learn_the_next_token",),
+        "bert-masked",
+    ),
+    Fault(
+        "gpt2-cross-attention-unnormed",
+        "GPT-2 beside an encoder asks it with states that no norm has seen.",
+        edit(
+            GPT2 + "GPT2Block.forward",
+            ("hidden_states = self.ln_cross_attn(hidden_states)", "pass"),
+        ),
+        ("test_cross_attention_reads_normed_states",),
+        "gpt2-random",
+    ),
 ]

@@ -302,4 +302,17 @@ FAULTS = [
         ("test_sdpa_outputs_equal_reference", "test_sdpa_equals_eager"),
         "vit-shapes",
     ),
+    Fault(
+        "sdpa-drops-a-prepared-mask",
+        "T5's sdpa attention leaves out a float mask prepared by the caller.",
+        edit(
+            "integrations.sdpa_attention:create_position_bias_mask",
+            (
+                "position_bias_mask = position_bias + attention_mask",
+                "position_bias_mask = position_bias",
+            ),
+        ),
+        ("test_prepared_encoder_mask_equals_mask",),
+        "t5-reverse",
+    ),
 ]

@@ -247,4 +247,34 @@ FAULTS = [
         ("test_small_images_are_framed",),
         "vit-shapes",
     ),
+    Fault(
+        "stop-string-of-two-tokens",
+        "A stop string is looked for in the last two tokens.",
+        edit(
+            "generation.stopping_criteria:StopStringCriteria.__call__",
+            ("-self.maximum_token_len :", "-2:"),
+        ),
+        ("test_stop_strings_stop",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "streamer-prints-the-second-prompt",
+        "A TextStreamer used again prints the prompt it should skip.",
+        edit(
+            "generation.streamers:TextStreamer.end",
+            ("self.next_tokens_are_prompt = True", "pass"),
+        ),
+        ("test_streamers_write_the_text",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "assisted-scores-of-the-token-before",
+        "Scores of assisted decoding belong to the token before.",
+        edit(
+            MIXIN + "_assisted_decoding",
+            ("tuple(new_logits[:, i, :]", "tuple(new_logits[:, max(i - 1, 0), :]"),
+        ),
+        ("test_drafted_tokens_change_nothing",),
+        "gpt2-counting",
+    ),
 ]

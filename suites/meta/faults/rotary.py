@@ -210,4 +210,17 @@ FAULTS = [
         ("test_long_input_equals_reference",),
         "llama-dynamic",
     ),
+    Fault(
+        "yarn-fast-pairs-of-16",
+        "Yarn told no beta_fast takes 16 turns instead of 32.",
+        edit(
+            ROPE + "_compute_yarn_parameters",
+            (
+                'rope_parameters_dict.get("beta_fast") or 32',
+                'rope_parameters_dict.get("beta_fast") or 16',
+            ),
+        ),
+        ("test_wide_heads_equal_reference",),
+        "llama-yarn",
+    ),
 ]

@@ -262,4 +262,53 @@ FAULTS = [
         ("test_sampled_scores_equal_textbook",),
         "gpt2-random",
     ),
+    Fault(
+        "decay-grows-linearly",
+        "exponential_decay_length_penalty grows linearly.",
+        edit(
+            PROCESS + "ExponentialDecayLengthPenalty.__call__",
+            (
+                "(pow(self.regulation_factor, penalty_idx) - 1)",
+                "(self.regulation_factor - 1) * penalty_idx",
+            ),
+        ),
+        ("test_sampled_scores_equal_textbook",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "repetition-penalty-per-occurrence",
+        "A repetition penalty punishes a token once for each time it was said.",
+        edit(
+            PROCESS + "RepetitionPenaltyLogitsProcessor.__call__",
+            (
+                "score = torch.where(score < 0, score * self.penalty, score / self.penalty)",
+                "counts = (input_ids.unsqueeze(2) == input_ids.unsqueeze(1)).sum(-1); score = torch.where(score < 0, score * self.penalty**counts, score / self.penalty**counts)",
+            ),
+        ),
+        ("test_sampled_scores_equal_textbook",),
+        "gpt2-random",
+    ),
+    Fault(
+        "bias-of-one-length",
+        "Of biased sequences of two lengths, those of the second are ignored.",
+        edit(
+            PROCESS + "SequenceBiasLogitsProcessor._prepare_bias_variables",
+            (
+                "in sequences_by_prefix_length.values()",
+                "in list(sequences_by_prefix_length.values())[:1]",
+            ),
+        ),
+        ("test_suppressed_and_biased_tokens",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "first-forced-end-only",
+        "Of several forced end tokens only the first may come.",
+        edit(
+            PROCESS + "ForcedEOSTokenLogitsProcessor.__call__",
+            ("self.eos_token_id] = 0", "self.eos_token_id[:1]] = 0"),
+        ),
+        ("test_forbidden_and_forced_tokens",),
+        "bart-reverse",
+    ),
 ]

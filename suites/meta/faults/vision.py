@@ -253,4 +253,47 @@ FAULTS = [
         ("test_image_probabilities",),
         "vit-shapes",
     ),
+    Fault(
+        "vit-picture-transposed",
+        "ViT for masked images draws the picture transposed.",
+        edit(
+            VIT + "ViTForMaskedImageModeling.forward",
+            (
+                "reshape(batch_size, num_channels, height, width)",
+                "reshape(batch_size, num_channels, width, height).transpose(2, 3)",
+            ),
+        ),
+        ("test_masked_patches_are_not_seen",),
+        "vit-random",
+    ),
+    Fault(
+        "deit-picture-shifted",
+        "DeiT for masked images draws each patch where the next one belongs.",
+        edit(
+            DEIT + "DeiTForMaskedImageModeling.forward",
+            ("sequence_output[:, 2:]", "sequence_output[:, 1:-1]"),
+        ),
+        ("test_masked_patches_are_not_seen",),
+        "deit-shapes",
+    ),
+    Fault(
+        "deit-answers-the-sum",
+        "DeiT with its teacher answers the sum of both heads.",
+        edit(
+            DEIT + "DeiTForImageClassificationWithTeacher.forward",
+            ("(cls_logits + distillation_logits) / 2", "cls_logits + distillation_logits"),
+        ),
+        ("test_each_head_reads_its_own_token",),
+        "deit-shapes",
+    ),
+    Fault(
+        "deit-teacher-reads-the-class-token",
+        "Both heads of DeiT with its teacher read the class token.",
+        edit(
+            DEIT + "DeiTForImageClassificationWithTeacher.forward",
+            ("sequence_output[:, 1, :]", "sequence_output[:, 0, :]"),
+        ),
+        ("test_each_head_reads_its_own_token",),
+        "deit-shapes",
+    ),
 ]
