@@ -18,7 +18,7 @@ from fixtures.applicability import (
 )
 from fixtures.ids import pad_id
 from fixtures.lazy import torch
-from fixtures.pipelines import offers, pipe
+from fixtures.pipelines import continues_text, offers, pipe
 from fixtures.tolerance import K, eps
 
 TEXTS = ("I really enjoyed this course!", "Hello, how are you?", "Anna Lind lives in Madrid .")
@@ -172,7 +172,7 @@ def test_conversations_are_continued(checkpoint, tokenizer, model, expect):
     expect.equal(value[-1]["content"].strip(), new.strip(), f"{call}[-1]['content']", talk=talk)
 
 
-@applies_to(tokenizer, kind("decoder"), head("CausalLM"), light, offers("text-generation"))
+@applies_to(continues_text)
 def test_prompts_in_a_list_are_each_continued(checkpoint, tokenizer, model, expect):
     """Several prompts in one call get, in order, what each gets alone."""
     write = pipe("text-generation", model, tokenizer=tokenizer)
@@ -181,14 +181,7 @@ def test_prompts_in_a_list_are_each_continued(checkpoint, tokenizer, model, expe
     expect.equal(write(list(TEXTS[:2]), **GREEDY), alone, call, texts=list(TEXTS[:2]))
 
 
-@applies_to(
-    tokenizer,
-    kind("decoder"),
-    head("CausalLM"),
-    light,
-    has_fact("greedy"),
-    offers("text-generation"),
-)
+@applies_to(continues_text, has_fact("greedy"))
 def test_prompts_of_different_lengths_in_a_batch(checkpoint, tokenizer, model, expect):
     """Prompts continued side by side, the shorter one padded on the left, get what each gets alone."""
     write = pipe("text-generation", model, tokenizer=tokenizer)
@@ -201,7 +194,7 @@ def test_prompts_of_different_lengths_in_a_batch(checkpoint, tokenizer, model, e
     expect.equal(together, alone, call, texts=texts, options=GREEDY)
 
 
-@applies_to(tokenizer, kind("decoder"), head("CausalLM"), light, offers("text-generation"))
+@applies_to(continues_text)
 def test_every_returned_sequence_is_shown(checkpoint, tokenizer, model, expect):
     """Asked for two sequences, a pipeline gives both that generate returns, best first."""
     write = pipe("text-generation", model, tokenizer=tokenizer)

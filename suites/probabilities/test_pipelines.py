@@ -13,7 +13,6 @@ from fixtures.applicability import (
     generates,
     has_fact,
     head,
-    kind,
     light,
     model_type,
     processor,
@@ -23,7 +22,7 @@ from fixtures.applicability import (
 from fixtures.images import gradient, source
 from fixtures.lazy import torch, transformers
 from fixtures.oracle import own_tolerance
-from fixtures.pipelines import offers, pipe
+from fixtures.pipelines import continues_text, offers, pipe
 from fixtures.tokenizer_files import has_mask_token, has_pad_token
 from fixtures.tolerance import K, eps
 
@@ -267,14 +266,7 @@ def test_fill_mask_of_targets(checkpoint, tokenizer, model, expect):
 GREEDY = {"do_sample": False, "num_beams": 1, "max_new_tokens": 32}
 
 
-@applies_to(
-    tokenizer,
-    kind("decoder"),
-    head("CausalLM"),
-    light,
-    has_fact("greedy"),
-    offers("text-generation"),
-)
+@applies_to(continues_text, has_fact("greedy"))
 def test_text_generation(checkpoint, tokenizer, model, expect, observe):
     """Generated text is the checkpoint's continuation, behind the prompt or, asked so, without it."""
     write = pipe("text-generation", model, tokenizer=tokenizer)
@@ -291,7 +283,7 @@ def test_text_generation(checkpoint, tokenizer, model, expect, observe):
         expect.equal(whole, fact.input + alone, call, text=fact.input)
 
 
-@applies_to(tokenizer, kind("decoder"), head("CausalLM"), light, offers("text-generation"))
+@applies_to(continues_text)
 def test_text_generation_ids(checkpoint, tokenizer, model, expect):
     """Ids asked for are the ids that generate gives for the prompt's encoding."""
     write = pipe("text-generation", model, tokenizer=tokenizer)

@@ -8,9 +8,8 @@ from fixtures.lazy import numpy
 from fixtures.pipelines import offers, pipe
 from fixtures.preprocessing import allowed, expected, known_processor, plain_processor
 
-LEVELS = (
-    3  # cut off to eight bits, that widened by bicubic's 1.6 at most, and rounded to eight bits
-)
+# of 255: cut off to eight bits, that widened by bicubic's 1.6 at most, and rounded to eight bits
+LEVELS = 3
 leaves_arrays = Predicate(
     "nothing converted in its files", lambda c: not plain_processor(c).get("do_convert_rgb")
 )
