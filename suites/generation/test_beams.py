@@ -14,6 +14,7 @@ from fixtures.applicability import (
 )
 from fixtures.generating import (
     NEW,
+    continued,
     generate,
     logits_tolerance,
     next_logits,
@@ -37,7 +38,7 @@ VARIANTS = {
 
 def end_seen(model, checkpoint, prompt):
     """A token that greedy decoding produces third, so that hypotheses end at different steps."""
-    free = generate(model, checkpoint, [prompt], eos_token_id=None).sequences[0].tolist()
+    free = continued(model, checkpoint, prompt).sequences[0].tolist()
     return free[len(start_of(checkpoint, prompt)) + 2]
 
 

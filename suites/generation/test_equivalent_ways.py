@@ -15,6 +15,7 @@ from fixtures.applicability import (
     text_model,
 )
 from fixtures.generating import (
+    continued,
     generate,
     generate_from,
     logits_tolerance,
@@ -26,7 +27,7 @@ from fixtures.generating import (
 from fixtures.ids import eos_id, ordinary_ids, pad_id, padded
 from fixtures.lazy import torch, transformers
 from fixtures.loading import load_model
-from fixtures.oracle import own_tolerance, run
+from fixtures.oracle import answers, own_tolerance, run
 
 KNOWS_PADDING = Predicate(
     "a padding token of its own",
@@ -59,7 +60,7 @@ def test_embeddings_generate_what_ids_generate(checkpoint, model, dtype, expect)
 def test_drafted_tokens_change_nothing(checkpoint, model, dtype, expect):
     """Drafting tokens, by a model or from the prompt, and checking them gives greedy decoding's tokens."""
     prompt = prompts(checkpoint, 1)[0][:4] * 3
-    plain = generate(model, checkpoint, [prompt], eos_token_id=None)
+    plain = continued(model, checkpoint, prompt)
     for settings in ({"assistant_model": model}, {"prompt_lookup_num_tokens": 3}):
         out = generate(model, checkpoint, [prompt], eos_token_id=None, **settings)
         same_generation(
@@ -82,7 +83,7 @@ def test_static_cache_changes_nothing(checkpoint, device, dtype, expect, attenti
     """A cache of fixed size generates what a growing one does."""
     model = load_model(checkpoint, attention, dtype, device)
     prompt = prompts(checkpoint, 1)[0]
-    plain = generate(model, checkpoint, [prompt], eos_token_id=None)
+    plain = continued(model, checkpoint, prompt)
     out = generate(model, checkpoint, [prompt], eos_token_id=None, cache_implementation="static")
     same_generation(
         expect,
@@ -104,7 +105,7 @@ def test_padded_batch_equals_singles(checkpoint, device, dtype, expect, attentio
     inputs = padded(rows, pad_id(checkpoint))
     out = generate_from(model, checkpoint, inputs, eos_token_id=None)
     for row, prompt in enumerate(rows):
-        plain = generate(model, checkpoint, [prompt], eos_token_id=None)
+        plain = continued(model, checkpoint, prompt)
         same_generation(
             expect,
             out,
@@ -194,7 +195,7 @@ def test_generate_returns_its_insides(checkpoint, model, dtype, expect):
     for step, length in ((0, start), (-1, out.sequences.shape[1] - 1)):
         read = out.sequences[:, :length].cpu()
         inputs = {"input_ids": ids, "decoder_input_ids": read} if front else {"input_ids": read}
-        whole, allowed = run(model, inputs), own_tolerance(checkpoint, inputs, dtype)
+        whole, allowed = answers(model, inputs), own_tolerance(checkpoint, inputs, dtype)
         names = [f"{front}hidden_states", *(["cross_attentions"] if front else [])]
         names += [f"{front}attentions"] if step == 0 else []
         for name in names:
@@ -210,7 +211,7 @@ def test_generate_returns_its_insides(checkpoint, model, dtype, expect):
 def test_generation_goes_on_from_a_cache(checkpoint, model, dtype, expect):
     """A cache of the prompt's beginning, given to generate, spares work and changes nothing."""
     prompt = prompts(checkpoint, 1)[0]
-    plain = generate(model, checkpoint, [prompt], eos_token_id=None)
+    plain = continued(model, checkpoint, prompt)
     past = transformers.DynamicCache()
     run(model, {"input_ids": torch.tensor([prompt[:5]])}, past_key_values=past, use_cache=True)
     out = generate(model, checkpoint, [prompt], eos_token_id=None, past_key_values=past)

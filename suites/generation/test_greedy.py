@@ -16,6 +16,7 @@ from fixtures.applicability import (
 )
 from fixtures.generating import (
     NEW,
+    continued,
     first_difference,
     generate,
     generate_from,
@@ -85,7 +86,7 @@ def test_processed_greedy_is_the_argmax(checkpoint, model, dtype, expect, settin
 def test_forbidden_and_forced_tokens(checkpoint, model, dtype, expect):
     """A forbidden token never comes, forced first and last tokens always do."""
     prompt = prompts(checkpoint, 1)[0]
-    free = generate(model, checkpoint, [prompt], eos_token_id=None).sequences[0].tolist()
+    free = continued(model, checkpoint, prompt).sequences[0].tolist()
     banned = free[len(start_of(checkpoint, prompt))]
     same_as_textbook(checkpoint, model, dtype, expect, prompt, bad_words_ids=[[banned]])
     forced = ordinary_ids(checkpoint)[3]
@@ -103,7 +104,7 @@ def test_suppressed_and_biased_tokens(checkpoint, model, dtype, expect):
     """A suppressed token never comes, or not at first; a biased sequence comes more or less often."""
     prompt = prompts(checkpoint, 1)[0]
     start = len(start_of(checkpoint, prompt))
-    free = generate(model, checkpoint, [prompt], eos_token_id=None).sequences[0].tolist()
+    free = continued(model, checkpoint, prompt).sequences[0].tolist()
     first, second = free[start : start + 2]
     other = next(i for i in ordinary_ids(checkpoint) if i not in free)
     for settings in (
@@ -122,7 +123,7 @@ def test_no_end_before_the_minimum(checkpoint, model, dtype, expect, setting):
     """The end token cannot come before the least number of tokens, and can come right after."""
     prompt = prompts(checkpoint, 1)[0]
     start = len(start_of(checkpoint, prompt))
-    free = generate(model, checkpoint, [prompt], eos_token_id=None).sequences[0].tolist()
+    free = continued(model, checkpoint, prompt).sequences[0].tolist()
     for least in (2, 3):  # the end token would come as the third new token
         count = least + start if setting == "min_length" else least
         same_as_textbook(
@@ -298,7 +299,7 @@ def test_several_end_tokens(checkpoint, model, expect):
     """Each of several end-of-sequence ids ends the generation."""
     prompt = prompts(checkpoint, 1)[0]
     start = len(start_of(checkpoint, prompt))
-    free = generate(model, checkpoint, [prompt], eos_token_id=None).sequences[0].tolist()
+    free = continued(model, checkpoint, prompt).sequences[0].tolist()
     ends = [free[start + 3], free[start + 1]]
     out = generate(model, checkpoint, [prompt], eos_token_id=ends).sequences[0].tolist()
     stop = next(i for i in range(start, len(free)) if free[i] in ends)

@@ -18,6 +18,7 @@ from fixtures.applicability import (
     tokenizer,
 )
 from fixtures.generating import (
+    continued,
     generate,
     logits_tolerance,
     next_logits,
@@ -161,7 +162,7 @@ def test_time_and_the_input_bound_generation(checkpoint, model, expect):
     out = generate(model, checkpoint, [prompt], eos_token_id=None, max_time=0.0)
     call = "model.generate(ids, max_time=0.0)"
     expect.equal(out.sequences.shape[1], start + 1, f"{call}.shape[1]", prompt=prompt)
-    free = generate(model, checkpoint, [prompt], eos_token_id=None).sequences[0].tolist()
+    free = continued(model, checkpoint, prompt).sequences[0].tolist()
     again = [*prompt[:2], *free[start : start + 2]]  # a pair that would come, in the prompt
     options = {"eos_token_id": None, "encoder_no_repeat_ngram_size": 2}
     ids = generate(model, checkpoint, [again], **options).sequences[0].tolist()

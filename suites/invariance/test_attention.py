@@ -6,7 +6,7 @@ from fixtures.agreement import agree_with_itself, final_states
 from fixtures.applicability import any_model, applies_to, decoder, encoder, seq2seq, short_window
 from fixtures.ids import batch, ordinary_ids
 from fixtures.loading import load_model
-from fixtures.oracle import own_tolerance, run
+from fixtures.oracle import answers, own_tolerance, run
 
 
 def replaced(checkpoint, inputs, position, name="input_ids"):
@@ -20,10 +20,10 @@ def replaced(checkpoint, inputs, position, name="input_ids"):
 @applies_to(decoder | seq2seq)
 def test_causality(checkpoint, model, dtype, expect):
     """A later token changes nothing before it, and something at its own position."""
-    inputs = batch(checkpoint, [16, 16], seed=21)
+    inputs = batch(checkpoint, [16, 16])
     field = "decoder_input_ids" if checkpoint.kind == "encoder-decoder" else "input_ids"
     at = inputs[field].shape[1] - 3
-    name, states = final_states(run(model, inputs))
+    name, states = final_states(answers(model, inputs))
     _, others = final_states(run(model, replaced(checkpoint, inputs, at, field)))
     allowed = own_tolerance(checkpoint, inputs, dtype)[name]
     expect.close(
@@ -46,8 +46,8 @@ def test_causality(checkpoint, model, dtype, expect):
 @applies_to(encoder)
 def test_bidirectionality(checkpoint, model, dtype, expect):
     """The last token of an encoder's input reaches the first position, and the first the last."""
-    inputs = batch(checkpoint, [12, 12], seed=22)
-    name, states = final_states(run(model, inputs))
+    inputs = batch(checkpoint, [12, 12])
+    name, states = final_states(answers(model, inputs))
     allowed = own_tolerance(checkpoint, inputs, dtype)[name]
     for changed, seen in ((-1, 0), (0, -1)):
         _, others = final_states(run(model, replaced(checkpoint, inputs, changed)))
@@ -65,7 +65,7 @@ def test_bidirectionality(checkpoint, model, dtype, expect):
 def test_sliding_window_reach(checkpoint, device, dtype, expect):
     """In a layer, a token sees itself and the window - 1 tokens before it, and no further."""
     window = checkpoint.config["sliding_window"]
-    inputs = batch(checkpoint, [window + 4], seed=23)
+    inputs = batch(checkpoint, [window + 4])
     for attention in ("eager", "sdpa"):
         model = load_model(checkpoint, attention, dtype, device)
         states = run(model, inputs, output_attentions=False).hidden_states[1]
@@ -95,8 +95,8 @@ def test_sliding_window_reach(checkpoint, device, dtype, expect):
 @applies_to(seq2seq)
 def test_cross_attention_reads_the_encoder(checkpoint, model, dtype, expect):
     """A real encoder token changes the decoder's states at every position."""
-    inputs = batch(checkpoint, [12, 12], seed=24)
-    name, states = final_states(run(model, inputs))
+    inputs = batch(checkpoint, [12, 12])
+    name, states = final_states(answers(model, inputs))
     _, others = final_states(run(model, replaced(checkpoint, inputs, 3)))
     allowed = own_tolerance(checkpoint, inputs, dtype)[name]
     change = (others - states).abs().amax(-1)
@@ -112,6 +112,6 @@ def test_cross_attention_reads_the_encoder(checkpoint, model, dtype, expect):
 @applies_to(any_model)
 def test_sdpa_equals_eager(checkpoint, model, device, dtype, expect):
     """The fused attention kernel gives what the explicit one gives."""
-    inputs = batch(checkpoint, seed=25)
+    inputs = batch(checkpoint)
     fused = run(load_model(checkpoint, "sdpa", dtype, device), inputs, output_attentions=False)
-    agree_with_itself(expect, fused, run(model, inputs), inputs, "model(**inputs)", dtype)
+    agree_with_itself(expect, fused, answers(model, inputs), inputs, "model(**inputs)", dtype)

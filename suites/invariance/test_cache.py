@@ -16,7 +16,7 @@ from fixtures.oracle import own_tolerance, run
 def test_cache_equals_whole(checkpoint, device, dtype, expect, attention):
     """Logits computed in steps of 9, 1, 1 and the rest with a cache equal those computed at once."""
     model = load_model(checkpoint, attention, dtype, device)
-    inputs = batch(checkpoint, [16, 16], seed=31)
+    inputs = batch(checkpoint, [16, 16])
     whole = run(model, inputs, output_attentions=False).logits
     allowed = own_tolerance(checkpoint, inputs, dtype)["logits"]
     past = None
@@ -41,7 +41,7 @@ def test_cache_equals_whole(checkpoint, device, dtype, expect, attention):
 def test_cache_counts_positions_itself(checkpoint, device, dtype, expect, attention):
     """A cached step told neither positions nor a mask goes on where the cache ends."""
     model = load_model(checkpoint, attention, dtype, device)
-    inputs = batch(checkpoint, [12, 12], seed=37)
+    inputs = batch(checkpoint, [12, 12])
     whole = run(model, inputs, output_attentions=False).logits
     allowed = own_tolerance(checkpoint, inputs, dtype)["logits"]
     past = None
@@ -61,7 +61,7 @@ def test_cache_counts_positions_itself(checkpoint, device, dtype, expect, attent
 @applies_to(decoder, head("CausalLM"))
 def test_no_cache_unless_wanted(checkpoint, model, expect):
     """use_cache=False returns no cache."""
-    outputs = run(model, batch(checkpoint, [5], seed=38), use_cache=False)
+    outputs = run(model, batch(checkpoint, [5]), use_cache=False)
     past = outputs.get("past_key_values")
     expect.true(
         past is None,
@@ -76,7 +76,7 @@ def test_no_cache_unless_wanted(checkpoint, model, expect):
 def test_cache_under_left_padding(checkpoint, device, dtype, expect, attention):
     """A cached step after a left-padded prefill equals the same position computed at once."""
     model = load_model(checkpoint, attention, dtype, device)
-    inputs = batch(checkpoint, [14, 9, 4], side="left", seed=32)
+    inputs = batch(checkpoint, [14, 9, 4], side="left")
     whole = run(model, inputs, output_attentions=False).logits
     allowed = own_tolerance(checkpoint, inputs, dtype)["logits"]
     past = None
@@ -99,7 +99,7 @@ def test_cache_under_left_padding(checkpoint, device, dtype, expect, attention):
 def test_decoder_cache_equals_whole(checkpoint, device, dtype, expect, attention):
     """An encoder-decoder's decoder in cached steps gives the logits it gives at once."""
     model = load_model(checkpoint, attention, dtype, device)
-    inputs = batch(checkpoint, seed=33)
+    inputs = batch(checkpoint)
     whole = run(model, inputs, output_attentions=False).logits
     allowed = own_tolerance(checkpoint, inputs, dtype)["logits"]
     answer, past = inputs["decoder_input_ids"], None
@@ -135,7 +135,7 @@ def test_cache_does_not_leak_between_calls(checkpoint, dtype, expect):
 @applies_to(decoder, head("CausalLM"), unless_shown)
 def test_cached_keys_are_the_same(checkpoint, model, dtype, expect):
     """A cache grown token by token holds the keys and values of one made at once."""
-    inputs = batch(checkpoint, [7], seed=36)
+    inputs = batch(checkpoint, [7])
     whole = cache_layers(run(model, inputs, use_cache=True).past_key_values)
     past = None
     for at in range(7):

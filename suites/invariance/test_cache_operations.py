@@ -17,7 +17,7 @@ from fixtures.applicability import (
 from fixtures.ids import batch
 from fixtures.lazy import torch, transformers
 from fixtures.loading import fixed_cache, growing_cache, method_of
-from fixtures.oracle import own_tolerance, run
+from fixtures.oracle import answers, own_tolerance, run
 
 
 def rearranged(past):
@@ -41,9 +41,9 @@ def both_caches():
 @applies_to(decoder, head("CausalLM"), model_type("llama", "mistral"), unless_shown)
 def test_cache_rows_follow_the_caller(checkpoint, model, dtype, expect):
     """A cache cut back, with rows repeated or chosen, goes on as one filled with what is left."""
-    inputs = batch(checkpoint, [12, 12], seed=39)
+    inputs = batch(checkpoint, [12, 12])
     ids, past = inputs["input_ids"].to(model.device), transformers.DynamicCache()
-    whole = run(model, inputs).logits
+    whole = answers(model, inputs).logits
     allowed = own_tolerance(checkpoint, inputs, dtype)["logits"]
     run(model, {"input_ids": ids[:, :11]}, past_key_values=past, use_cache=True)
     call = f"{rearranged(past)}; model(ids[{ROWS}, 8:], past_key_values=past).logits"
@@ -54,9 +54,9 @@ def test_cache_rows_follow_the_caller(checkpoint, model, dtype, expect):
 @applies_to(seq2seq, model_type("t5", "bart", "mbart"), light)
 def test_both_caches_follow_the_caller(checkpoint, model, dtype, expect):
     """An encoder-decoder's cache cut back, with rows chosen, then reset, goes on as one filled with that."""
-    inputs = batch(checkpoint, [12, 12], seed=40)
+    inputs = batch(checkpoint, [12, 12])
     answer = inputs["decoder_input_ids"]
-    whole = run(model, inputs).logits
+    whole = answers(model, inputs).logits
     allowed = own_tolerance(checkpoint, inputs, dtype)["logits"]
     past = both_caches()
     first = dict(inputs, decoder_input_ids=answer[:, :5])
@@ -85,14 +85,14 @@ def test_both_caches_start_anew(checkpoint, model, dtype, expect):
 @pytest.mark.parametrize("cache", ["growing", "fixed"])
 def test_a_reset_cache_starts_anew(checkpoint, model, dtype, expect, cache):
     """A cache that was reset is filled like a new one."""
-    inputs = batch(checkpoint, [12, 12], seed=43)
+    inputs = batch(checkpoint, [12, 12])
     ids = inputs["input_ids"].to(model.device)
     allowed = own_tolerance(checkpoint, inputs, dtype)["logits"]
     past = growing_cache(model) if cache == "growing" else fixed_cache(model, rows=2, length=16)
     call = "model(other ids, past_key_values=past); past.reset(); model(ids {}:{}, past_key_values=past).logits"
     run(model, {"input_ids": ids.flip(0)}, past_key_values=past, use_cache=True)
     past.reset()
-    whole = run(model, inputs).logits
+    whole = answers(model, inputs).logits
     for start, stop in ((0, 11), (11, 12)):
         step = {"input_ids": ids[:, start:stop]}
         outputs = run(model, step, past_key_values=past, use_cache=True)
@@ -105,9 +105,9 @@ def test_a_reset_cache_starts_anew(checkpoint, model, dtype, expect, cache):
 def test_fixed_cache_is_filled_in_pieces(checkpoint, model, dtype, expect, first):
     """A cache of fixed size filled by several pieces of several tokens answers as the whole at once."""
     pieces = [first, 3, 1, 4]
-    inputs = batch(checkpoint, [sum(pieces)] * 2, seed=44)
+    inputs = batch(checkpoint, [sum(pieces)] * 2)
     ids = inputs["input_ids"].to(model.device)
-    whole = run(model, inputs).logits
+    whole = answers(model, inputs).logits
     allowed = own_tolerance(checkpoint, inputs, dtype)["logits"]
     past = fixed_cache(model, rows=2, length=sum(pieces) + 2)
     start = 0
@@ -124,10 +124,10 @@ def test_fixed_cache_is_filled_in_pieces(checkpoint, model, dtype, expect, first
 def test_sliding_cache_is_cut_back(checkpoint, model, dtype, expect):
     """A sliding cache that records what it drops goes on from where it was cut back to."""
     length = checkpoint.config["sliding_window"] + 6
-    inputs = batch(checkpoint, [length, length], seed=45)
+    inputs = batch(checkpoint, [length, length])
     ids, past = inputs["input_ids"].to(model.device), growing_cache(model)
     method_of(past, "activate_past_recording")()
-    whole = run(model, inputs).logits
+    whole = answers(model, inputs).logits
     allowed = own_tolerance(checkpoint, inputs, dtype)["logits"]
     run(model, {"input_ids": ids}, past_key_values=past, use_cache=True)
     past.crop(-4)

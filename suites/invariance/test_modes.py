@@ -8,15 +8,15 @@ from fixtures.agreement import agree_with_reference, final_states
 from fixtures.applicability import any_model, applies_to, drops_out, referenced
 from fixtures.ids import batch
 from fixtures.lazy import torch
-from fixtures.loading import fresh_model, load_model
-from fixtures.oracle import run
+from fixtures.loading import load_model, own_model
+from fixtures.oracle import answers, run
 
 
 @applies_to(any_model, drops_out)
-def test_dropout_only_in_train_mode(checkpoint, model, dtype, expect):
+def test_dropout_only_in_train_mode(checkpoint, model, device, dtype, expect):
     """Dropout makes two runs differ in train mode and never in eval mode."""
-    inputs = batch(checkpoint, seed=41)
-    other = fresh_model(checkpoint, dtype=dtype).train()
+    inputs = batch(checkpoint)
+    other = own_model(checkpoint, dtype, device).train()
     first, second = (final_states(run(other, inputs))[1] for _ in range(2))
     expect.true(
         not torch.equal(first, second),
@@ -26,7 +26,7 @@ def test_dropout_only_in_train_mode(checkpoint, model, dtype, expect):
         inputs=inputs,
     )
     other.eval()
-    back, wanted = final_states(run(other, inputs))[1], final_states(run(model, inputs))[1]
+    back, wanted = final_states(run(other, inputs))[1], final_states(answers(model, inputs))[1]
     expect.true(
         torch.equal(back.cpu(), wanted.cpu()),
         "another answer",
@@ -40,6 +40,6 @@ def test_dropout_only_in_train_mode(checkpoint, model, dtype, expect):
 @pytest.mark.parametrize("half", ["bfloat16", "float16"])
 def test_half_precision_is_close(checkpoint, device, expect, half):
     """Weights loaded in half precision give the reference's outputs within that dtype's error."""
-    inputs = batch(checkpoint, [6] if checkpoint.is_large else None, seed=42)
+    inputs = batch(checkpoint)
     outputs = run(load_model(checkpoint, "eager", half, device), inputs)
     agree_with_reference(expect, outputs, inputs, half, f"model.to(torch.{half})(**inputs)")

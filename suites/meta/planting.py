@@ -85,6 +85,8 @@ def forget() -> None:
         loading.load_tokenizer,
         loading.load_processor,
         oracle.weights,
+        oracle.reference_pass,
+        oracle.own_error,
         oracle.standard_tolerance,
         oracle.usual_tolerance,
         generating.logits_tolerance,

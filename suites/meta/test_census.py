@@ -78,3 +78,18 @@ def test_a_run_is_told_by_checkpoint(tmp_path):
     lines = [line.split(" ")[0] for line in done.stdout.splitlines()]
     assert [lines.count(name) for name in names] == [2, 2], done.stdout
     assert "suites/outputs/test_loading.py" not in done.stdout
+
+
+def test_collecting_imports_no_library_under_test():
+    """`pytest --co` loads neither torch nor transformers, which would double its time."""
+    program = (
+        "import sys, pytest\n"
+        "assert pytest.main(['--co', '-qq']) == 0\n"
+        "loaded = {'torch', 'transformers', 'tokenizers'} & sys.modules.keys()\n"
+        "sys.exit(f'imported: {loaded}' if loaded else 0)\n"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(
+        command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

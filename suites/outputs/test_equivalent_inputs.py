@@ -21,34 +21,34 @@ from fixtures.applicability import (
 from fixtures.ids import batch, labels, ordinary_ids, pad_id, shifted
 from fixtures.lazy import torch
 from fixtures.loading import kept_logits, load_model, method_of, named_logits
-from fixtures.oracle import own_tolerance, run
+from fixtures.oracle import answers, own_tolerance, run
 
 
 @applies_to(token_stack & ~scales_beside_embedding)
 def test_embeddings_equal_ids(checkpoint, model, dtype, expect):
     """Embeddings that the caller looks up give what the ids themselves give."""
-    inputs = batch(checkpoint, [12, 12], seed=61)
+    inputs = batch(checkpoint, [12, 12])
     embedded = {name: value for name, value in inputs.items() if name != "input_ids"}
     embedded["inputs_embeds"] = model.get_input_embeddings()(inputs["input_ids"].to(model.device))
     call = "model(inputs_embeds=model.get_input_embeddings()(inputs.pop('input_ids')), **inputs)"
-    agree_with_itself(expect, run(model, embedded), run(model, inputs), inputs, call, dtype)
+    agree_with_itself(expect, run(model, embedded), answers(model, inputs), inputs, call, dtype)
 
 
 @applies_to(seq2seq)
 def test_decoder_embeddings_equal_ids(checkpoint, model, dtype, expect):
     """Embeddings given to the decoder give what the ids themselves give."""
-    inputs = batch(checkpoint, [12, 12], seed=61)
+    inputs = batch(checkpoint, [12, 12])
     embedded = {name: value for name, value in inputs.items() if name != "decoder_input_ids"}
     ids = inputs["decoder_input_ids"].to(model.device)
     embedded["decoder_inputs_embeds"] = model.get_input_embeddings()(ids)
     call = "model(decoder_inputs_embeds=model.get_input_embeddings()(inputs.pop('decoder_input_ids')), **inputs)"
-    agree_with_itself(expect, run(model, embedded), run(model, inputs), inputs, call, dtype)
+    agree_with_itself(expect, run(model, embedded), answers(model, inputs), inputs, call, dtype)
 
 
 @applies_to(decoder, ~head("QuestionAnswering"), unless_shown)  # which knew no use_cache
 def test_default_positions_count_from_zero(checkpoint, model, dtype, expect):
     """Without position ids a decoder counts its tokens from zero, with or without a mask."""
-    inputs = batch(checkpoint, [12, 12], seed=62)
+    inputs = batch(checkpoint, [12, 12])
     stated = run(model, inputs)
     for left_out in (["position_ids"], ["attention_mask"], ["position_ids", "attention_mask"]):
         given = {name: value for name, value in inputs.items() if name not in left_out}
@@ -65,7 +65,7 @@ def test_default_positions_count_from_zero(checkpoint, model, dtype, expect):
 @applies_to(encoder, model_type("bert", "roberta", "distilbert"), referenced)
 def test_given_positions_equal_reference(checkpoint, model, dtype, expect):
     """An encoder told other positions gives what the reference says for them."""
-    inputs = batch(checkpoint, [9, 9], seed=63)
+    inputs = batch(checkpoint, [9, 9])
     first = pad_id(checkpoint) + 1 if checkpoint.model_type == "roberta" else 0
     inputs["position_ids"] = torch.arange(first, first + 9).flip(0).expand(2, -1)
     agree_with_reference(expect, run(model, inputs), inputs, dtype, "model(**inputs)")
@@ -74,11 +74,11 @@ def test_given_positions_equal_reference(checkpoint, model, dtype, expect):
 @applies_to(encoder, model_type("bert"))
 def test_no_types_are_types_of_zero(checkpoint, model, dtype, expect):
     """Without token types every token of every row is of the first."""
-    inputs = batch(checkpoint, seed=69)
+    inputs = batch(checkpoint)
     inputs["token_type_ids"] = torch.zeros_like(inputs["input_ids"])
     bare = {name: value for name, value in inputs.items() if name != "token_type_ids"}
     call = "model(**inputs) without token_type_ids"
-    agree_with_itself(expect, run(model, bare), run(model, inputs), inputs, call, dtype)
+    agree_with_itself(expect, run(model, bare), answers(model, inputs), inputs, call, dtype)
 
 
 @applies_to(seq2seq, model_type("t5"))
@@ -86,7 +86,7 @@ def test_no_types_are_types_of_zero(checkpoint, model, dtype, expect):
 def test_prepared_encoder_mask_equals_mask(checkpoint, device, dtype, expect, attention):
     """A mask prepared by the caller hides the same of T5's input, whose positions are in the scores."""
     model = load_model(checkpoint, attention, dtype, device).get_encoder()
-    inputs = batch(checkpoint, [9, 6], seed=65)
+    inputs = batch(checkpoint, [9, 6])
     allowed = own_tolerance(checkpoint, inputs, dtype)["encoder_last_hidden_state"]
     given = {name: inputs[name] for name in ("input_ids", "attention_mask")}
     real = given["attention_mask"][:, None, None].bool()
@@ -103,7 +103,7 @@ def test_prepared_encoder_mask_equals_mask(checkpoint, device, dtype, expect, at
 @applies_to(decoder, model_type("llama", "mistral"))
 def test_prepared_mask_equals_mask(checkpoint, model, dtype, expect):
     """A mask prepared by the caller, rows x 1 x queries x keys, replaces the one made from zeros and ones."""
-    inputs = batch(checkpoint, [4, 3], side="left", seed=64)  # within any window
+    inputs = batch(checkpoint, [4, 3], side="left")  # within any window
     length = inputs["input_ids"].shape[1]
     visible = (
         torch.ones(length, length).tril().bool() & inputs["attention_mask"][:, None, None].bool()
@@ -113,15 +113,20 @@ def test_prepared_mask_equals_mask(checkpoint, model, dtype, expect):
     )
     prepared = run(model, dict(inputs, attention_mask=blocked))
     agree_with_itself(
-        expect, prepared, run(model, inputs), inputs, "model(**inputs) with a prepared mask", dtype
+        expect,
+        prepared,
+        answers(model, inputs),
+        inputs,
+        "model(**inputs) with a prepared mask",
+        dtype,
     )
 
 
 @applies_to(decoder, head("CausalLM"))
 def test_kept_logits_are_the_last(checkpoint, model, dtype, expect):
     """logits_to_keep=3 computes the logits of the last three positions, and of no other."""
-    inputs = batch(checkpoint, [12, 12], seed=65)
-    whole = run(model, inputs).logits
+    inputs = batch(checkpoint, [12, 12])
+    whole = answers(model, inputs).logits
     few = run(model, inputs, **kept_logits(model, 3)).logits
     size = 3 if kept_logits(model, 3) else 12
     expect.equal(
@@ -140,8 +145,8 @@ def test_kept_logits_are_the_last(checkpoint, model, dtype, expect):
 @applies_to(decoder, head("CausalLM"), light)
 def test_kept_logits_are_those_named(checkpoint, model, dtype, expect):
     """logits_to_keep of several positions computes their logits, in the order they are named."""
-    inputs, places = batch(checkpoint, [12, 12], seed=65), torch.tensor([7, 0, 11, 7])
-    options, whole = named_logits(model, places), run(model, inputs).logits
+    inputs, places = batch(checkpoint, [12, 12]), torch.tensor([7, 0, 11, 7])
+    options, whole = named_logits(model, places), answers(model, inputs).logits
     value, wanted = run(model, inputs, **options).logits, whole[:, places] if options else whole
     allowed = own_tolerance(checkpoint, inputs, dtype)["logits"]
     call = "model(**inputs, logits_to_keep=torch.tensor([7, 0, 11, 7])).logits"
@@ -151,7 +156,7 @@ def test_kept_logits_are_those_named(checkpoint, model, dtype, expect):
 @applies_to(seq2seq)
 def test_labels_make_the_decoder_inputs(checkpoint, model, dtype, expect):
     """Given labels alone, an encoder-decoder reads them one place to the right, behind its start token."""
-    inputs = batch(checkpoint, seed=66)
+    inputs = batch(checkpoint)
     inputs |= labels(checkpoint, inputs)
     alone = {name: value for name, value in inputs.items() if name != "decoder_input_ids"}
     inputs["decoder_input_ids"] = shifted(checkpoint, inputs["labels"])
@@ -162,7 +167,7 @@ def test_labels_make_the_decoder_inputs(checkpoint, model, dtype, expect):
     agree_with_itself(
         expect,
         outputs,
-        run(model, inputs),
+        answers(model, inputs),
         inputs,
         "model(**inputs) without decoder_input_ids",
         dtype,
@@ -179,7 +184,7 @@ def test_labels_make_the_decoder_inputs(checkpoint, model, dtype, expect):
 @applies_to(seq2seq)
 def test_decoder_mask_hides_a_token(checkpoint, model, dtype, expect):
     """What stands behind a zero of the decoder's mask changes nothing at the positions after it."""
-    inputs = batch(checkpoint, [12, 12], seed=67)
+    inputs = batch(checkpoint, [12, 12])
     mask = torch.ones_like(inputs["decoder_input_ids"])
     mask[:, 3] = 0
     other = inputs["decoder_input_ids"].clone()
@@ -203,10 +208,10 @@ def test_decoder_mask_hides_a_token(checkpoint, model, dtype, expect):
 @applies_to(decoder, head("CausalLM"), model_type("llama", "mistral"))
 def test_loss_is_divided_by_the_count_given(checkpoint, model, dtype, expect):
     """num_items_in_batch replaces the number of targets that the sum of losses is divided by."""
-    inputs = batch(checkpoint, [9, 9], seed=68)
+    inputs = batch(checkpoint, [9, 9])
     inputs["labels"] = inputs["input_ids"]
     mean, shared = run(model, inputs).loss, run(model, inputs, num_items_in_batch=64).loss
-    allowed = 4 * own_tolerance(checkpoint, batch(checkpoint, [9, 9], seed=68), dtype)["logits"]
+    allowed = 4 * own_tolerance(checkpoint, batch(checkpoint, [9, 9]), dtype)["logits"]
     expect.close(
         shared,
         mean * 16 / 64,
@@ -237,11 +242,11 @@ def test_mask_may_be_of_any_type(checkpoint, model, dtype, expect):
 @applies_to(seq2seq)
 def test_encoder_outputs_may_be_given(checkpoint, model, dtype, expect):
     """Encoder states computed by the caller, with their mask, give what the encoder's input gives."""
-    inputs = batch(checkpoint, seed=70)
+    inputs = batch(checkpoint)
     encoder = {name: inputs[name] for name in ("input_ids", "attention_mask")}
     states = run(model.get_encoder(), encoder).last_hidden_state
     given = {name: value for name, value in inputs.items() if name != "input_ids"}
     outputs = run(model, given, encoder_outputs=(states,))
     shared = {"logits": outputs.logits}
     call = "model(encoder_outputs=model.get_encoder()(ids, mask), attention_mask=mask, decoder_input_ids=...)"
-    agree_with_itself(expect, shared, run(model, inputs), inputs, call, dtype)
+    agree_with_itself(expect, shared, answers(model, inputs), inputs, call, dtype)

@@ -31,7 +31,7 @@ def made(checkpoint, name, directory, seed, **options):
 def test_pretraining_heads_are_the_two_heads(checkpoint, expect, tmp_path):
     """BertForPreTraining has the masked-word head and the next-sentence head, and adds their losses."""
     model = made(checkpoint, "BertForPreTraining", tmp_path, seed=8)
-    inputs = batch(checkpoint, seed=55)
+    inputs = batch(checkpoint)
     words = transformers.BertForMaskedLM.from_pretrained(tmp_path, **SAFE).eval()
     following = transformers.BertForNextSentencePrediction.from_pretrained(tmp_path, **SAFE).eval()
     labels = inputs["input_ids"].masked_fill(inputs["attention_mask"] == 0, -100)
@@ -76,7 +76,7 @@ def test_encoder_alone_is_the_encoder(checkpoint, model, dtype, expect):
     """T5EncoderModel loads the encoder of the same files."""
     loader = transformers.T5EncoderModel
     alone = loader.from_pretrained(checkpoint.path, **SAFE, **dtype_argument(dtype)).eval()
-    inputs = batch(checkpoint, seed=56)
+    inputs = batch(checkpoint)
     given = {n: inputs[n] for n in ("input_ids", "attention_mask")}
     states = run(alone, given, output_attentions=False).last_hidden_state
     call = "T5EncoderModel.from_pretrained(path)(**inputs).last_hidden_state"

@@ -19,8 +19,8 @@ from fixtures.applicability import (
 )
 from fixtures.ids import batch, ordinary_ids
 from fixtures.lazy import torch, transformers
-from fixtures.loading import SAFE, fresh_model, load_model, with_attention
-from fixtures.oracle import own_tolerance, run
+from fixtures.loading import SAFE, fresh_model, load_model, own_model, with_attention
+from fixtures.oracle import answers, own_tolerance, run
 
 # Where a family's file has names of its own for what every family has.
 OWN_NAMES = {
@@ -76,8 +76,8 @@ def test_parameters_are_counted(checkpoint, model, expect):
 @applies_to(any_head, ~model_type("t5", "mt5", "umt5"))  # heads without a model of their own below
 def test_base_model_is_under_the_head(checkpoint, model, dtype, expect):
     """base_model is the model without its head: it gives the head's last hidden states."""
-    inputs = batch(checkpoint, seed=61)
-    outputs, states = run(model.base_model, inputs), run(model, inputs)
+    inputs = batch(checkpoint)
+    outputs, states = run(model.base_model, inputs), answers(model, inputs)
     names = [n for n in states if "hidden_states" in n or "attentions" in n]
     scores = [n for n in outputs if "logits" in n]
     expect.equal(scores, [], "scores among the outputs of model.base_model(**inputs)")
@@ -94,14 +94,14 @@ def test_base_model_is_under_the_head(checkpoint, model, dtype, expect):
 @applies_to(seq2seq)
 def test_encoder_can_be_taken_out(checkpoint, model, dtype, expect):
     """get_encoder gives the encoder: alone it computes the encoder's states."""
-    inputs = batch(checkpoint, seed=62)
+    inputs = batch(checkpoint)
     encoded = {n: inputs[n].to(model.device) for n in ("input_ids", "attention_mask")}
     with torch.no_grad():
         states = model.get_encoder()(**encoded)[0]
     agree_with_itself(
         expect,
         {"encoder_last_hidden_state": states},
-        run(model, inputs),
+        answers(model, inputs),
         inputs,
         "model.get_encoder()(**inputs)",
         dtype,
@@ -111,7 +111,7 @@ def test_encoder_can_be_taken_out(checkpoint, model, dtype, expect):
 @applies_to(token_stack, light)
 def test_embeddings_can_be_replaced(checkpoint, dtype, expect):
     """With the rows of the input embedding in another order, ids in that order give the same states."""
-    model, inputs = fresh_model(checkpoint, dtype=dtype), batch(checkpoint, seed=63)
+    model, inputs = own_model(checkpoint, dtype), batch(checkpoint)
     before = run(model, inputs)
     ordinary = ordinary_ids(checkpoint)
     other = random.Random(1).sample(ordinary, len(ordinary))
@@ -136,7 +136,7 @@ def test_embeddings_can_be_replaced(checkpoint, dtype, expect):
 @applies_to(any_model, light)
 def test_attention_can_be_switched(checkpoint, dtype, expect):
     """A model switched to the fused attention kernel gives what one loaded with it gives."""
-    model, inputs = fresh_model(checkpoint, dtype=dtype), batch(checkpoint, seed=64)
+    model, inputs = own_model(checkpoint, dtype), batch(checkpoint)
     fused = load_model(checkpoint, "sdpa", dtype, "cpu")
     wanted = run(fused, inputs, output_attentions=False)
     call = "model.set_attn_implementation('sdpa'); model(**inputs)"
@@ -151,8 +151,8 @@ def test_attention_can_be_switched(checkpoint, dtype, expect):
 def test_returned_outputs_can_be_configured(checkpoint, dtype, expect):
     """output_hidden_states and output_attentions given at loading hold for each call that does not say otherwise."""
     model = fresh_model(checkpoint, dtype=dtype, output_hidden_states=True, output_attentions=True)
-    inputs = batch(checkpoint, [6], seed=65)
-    wanted = run(load_model(checkpoint, "eager", dtype, "cpu"), inputs)
+    inputs = batch(checkpoint, [6])
+    wanted = answers(load_model(checkpoint, "eager", dtype, "cpu"), inputs)
     with torch.no_grad():
         asked, silenced = model(**inputs), model(**inputs, output_hidden_states=False)
     call = "from_pretrained(..., output_hidden_states=True, output_attentions=True)(**inputs)"
@@ -174,9 +174,9 @@ def test_weights_are_loaded_trainable(checkpoint, expect):
 @applies_to(any_model, light, widens)
 def test_dtype_can_be_changed(checkpoint, dtype, expect):
     """A loaded model turned to float64 says so, and computes what it did before."""
-    inputs = batch(checkpoint, [9, 6], seed=66)
-    wanted = run(load_model(checkpoint, "eager", dtype, "cpu"), inputs)
-    model = fresh_model(checkpoint, dtype=dtype).double()
+    inputs = batch(checkpoint, [9, 6])
+    wanted = answers(load_model(checkpoint, "eager", dtype, "cpu"), inputs)
+    model = own_model(checkpoint, dtype).double()
     expect.equal(model.dtype, torch.float64, "model.double().dtype")
     outputs = run(model, inputs)
     allowed = own_tolerance(checkpoint, inputs, dtype)

@@ -23,14 +23,14 @@ from fixtures.applicability import (
 from fixtures.ids import batch, eos_id, labels, max_length, sequences, standard
 from fixtures.lazy import torch
 from fixtures.loading import fresh_model, load_model
-from fixtures.oracle import judged, run
+from fixtures.oracle import answers, judged, run
 
 
 @applies_to(any_model, referenced)
 def test_outputs_equal_reference(checkpoint, model, dtype, expect, observe):
     """Hidden states layer by layer, attentions and logits equal the reference's."""
     inputs = batch(checkpoint)
-    outputs = run(model, inputs)
+    outputs = answers(model, inputs)
     agree_with_reference(
         expect,
         outputs,
@@ -45,7 +45,7 @@ def test_left_padded_outputs_equal_reference(checkpoint, model, dtype, expect):
     """Padding on the left leaves the outputs at real positions equal to the reference's."""
     inputs = batch(checkpoint, side="left", seed=2)
     agree_with_reference(
-        expect, run(model, inputs), inputs, dtype, "model(**inputs, output_hidden_states=True)"
+        expect, answers(model, inputs), inputs, dtype, "model(**inputs, output_hidden_states=True)"
     )
 
 
@@ -89,7 +89,7 @@ def test_pair_is_classified_at_its_last_end(checkpoint, model, dtype, expect):
     """Of two end tokens in a text, as a pair has them, the last is the one that is classified."""
     inputs = batch(checkpoint, [14, 11], seed=15)
     inputs["input_ids"][:, 4] = eos_id(checkpoint)
-    agree_with_reference(expect, run(model, inputs), inputs, dtype, "model(**inputs)")
+    agree_with_reference(expect, answers(model, inputs), inputs, dtype, "model(**inputs)")
 
 
 @applies_to(any_head, referenced)
@@ -119,7 +119,7 @@ def test_single_sequence_equals_reference(checkpoint, model, dtype, expect):
     inputs = batch(checkpoint, [17], seed=6)
     required = ("input_ids", "decoder_input_ids", "pixel_values")
     inputs = {name: value for name, value in inputs.items() if name in required}
-    agree_with_reference(expect, run(model, inputs), inputs, dtype, "model(**inputs)")
+    agree_with_reference(expect, answers(model, inputs), inputs, dtype, "model(**inputs)")
 
 
 @applies_to(decoder, referenced, unless_shown)
@@ -127,7 +127,7 @@ def test_shifted_positions_equal_reference(checkpoint, model, dtype, expect):
     """position_ids are honoured: positions 3, 5, 7, ... give what the reference says."""
     inputs = batch(checkpoint, [9, 9], seed=7)
     inputs["position_ids"] = 2 * inputs["position_ids"] + 3
-    agree_with_reference(expect, run(model, inputs), inputs, dtype, "model(**inputs)")
+    agree_with_reference(expect, answers(model, inputs), inputs, dtype, "model(**inputs)")
 
 
 @applies_to(text_model, referenced, light)
@@ -139,4 +139,4 @@ def test_long_input_equals_reference(checkpoint, model, dtype, expect):
     inputs = batch(checkpoint, [5], seed=12)
     inputs = {name: value for name, value in inputs.items() if name == "decoder_input_ids"}
     inputs["input_ids"] = torch.tensor([[*first, *second][-longer:]])
-    agree_with_reference(expect, run(model, inputs), inputs, dtype, "model(**inputs)")
+    agree_with_reference(expect, answers(model, inputs), inputs, dtype, "model(**inputs)")

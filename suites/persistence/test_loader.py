@@ -274,7 +274,7 @@ def test_state_dict_goes_in_and_out(checkpoint, single, fresh, expect):
     expect.equal(
         [list(part) for part in fits], [[], []], "model.load_state_dict(model.state_dict())"
     )
-    inputs = batch(checkpoint, [7], seed=74)
+    inputs = batch(checkpoint, [7])
     call = "(model.load_state_dict(model.state_dict()), model(**inputs))[1]"
     agree_with_itself(expect, run(model, inputs), run(single, inputs), inputs, call)
 

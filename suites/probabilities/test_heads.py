@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from fixtures.applicability import any_head, any_model, applies_to, decoder, encoder, half, head
 from fixtures.ids import batch
 from fixtures.lazy import torch
-from fixtures.oracle import run
+from fixtures.oracle import answers, run
 from fixtures.shapes import label_count
 from fixtures.tolerance import allowed_sum, eps
 
@@ -21,8 +21,8 @@ def logits_of(outputs):
 @applies_to(any_head)
 def test_probabilities_sum_to_one(checkpoint, model, dtype, expect, observe):
     """Softmax over the labels or the vocabulary sums to one, each probability between 0 and 1."""
-    inputs = batch(checkpoint, seed=51)
-    for name, logits in logits_of(run(model, inputs)).items():
+    inputs = batch(checkpoint)
+    for name, logits in logits_of(answers(model, inputs)).items():
         probabilities = logits.softmax(-1)
         observe(f"probabilities/{name}", probabilities, group="numbers", tolerance=None)
         allowed = allowed_sum(logits.shape[-1], dtype)
@@ -36,8 +36,8 @@ def test_probabilities_sum_to_one(checkpoint, model, dtype, expect, observe):
 @applies_to(any_head)
 def test_probabilities_ignore_a_shift(checkpoint, model, dtype, expect):
     """Adding one number to all logits of a position leaves its probabilities as they were."""
-    inputs = batch(checkpoint, [5], seed=52)
-    outputs = logits_of(run(model, inputs))
+    inputs = batch(checkpoint, [5])
+    outputs = logits_of(answers(model, inputs))
 
     @given(shift=st.floats(-50, 50, width=32))
     def holds(shift):
@@ -55,8 +55,8 @@ def test_probabilities_ignore_a_shift(checkpoint, model, dtype, expect):
 @applies_to(any_model)
 def test_attention_rows_are_distributions(checkpoint, model, dtype, expect):
     """Each query's attention weights are between 0 and 1 and sum to one, whatever is masked."""
-    inputs = batch(checkpoint, seed=53)
-    outputs = run(model, inputs)
+    inputs = batch(checkpoint)
+    outputs = answers(model, inputs)
     mask = inputs.get("attention_mask")
     for name in [n for n in outputs if n.endswith("attentions")]:
         for layer, matrix in enumerate(outputs[name]):
@@ -74,9 +74,9 @@ def test_attention_rows_are_distributions(checkpoint, model, dtype, expect):
 @applies_to(encoder | decoder)
 def test_masked_keys_get_no_attention(checkpoint, model, expect):
     """A padded key has attention weight exactly zero for every real query."""
-    inputs = batch(checkpoint, seed=54)
+    inputs = batch(checkpoint)
     mask = inputs["attention_mask"].bool()
-    for layer, matrix in enumerate(run(model, inputs).attentions):
+    for layer, matrix in enumerate(answers(model, inputs).attentions):
         real_queries = matrix * mask[:, None, :, None]
         weight = float((real_queries * ~mask[:, None, None, :]).max())
         expect.equal(
@@ -87,8 +87,8 @@ def test_masked_keys_get_no_attention(checkpoint, model, expect):
 @applies_to(decoder)
 def test_future_keys_get_no_attention(checkpoint, model, expect):
     """A decoder's attention matrix is exactly zero above its diagonal."""
-    inputs = batch(checkpoint, [9, 9], seed=55)
-    for layer, matrix in enumerate(run(model, inputs).attentions):
+    inputs = batch(checkpoint, [9, 9])
+    for layer, matrix in enumerate(answers(model, inputs).attentions):
         weight = float(matrix.triu(1).max())
         expect.equal(
             weight, 0.0, f"largest weight on the future in attentions[{layer}]", inputs=inputs
@@ -114,7 +114,7 @@ def test_every_label_has_a_name(checkpoint, model, expect, observe):
 @applies_to(head("CausalLM", "Seq2SeqLM"), ~half)
 def test_loss_is_the_mean_negative_log_probability(checkpoint, model, dtype, expect):
     """The language-modelling loss is -log p of each target under the logits, averaged."""
-    inputs = batch(checkpoint, [9, 9], seed=56)
+    inputs = batch(checkpoint, [9, 9])
     causal = checkpoint.head == "CausalLM"
     targets = inputs["input_ids"] if causal else inputs["decoder_input_ids"][:, 1:].contiguous()
     if not causal:

@@ -17,7 +17,7 @@ from fixtures.applicability import (
 from fixtures.ids import pixels as random_pixels
 from fixtures.images import Source, forms, noise, source
 from fixtures.lazy import torch
-from fixtures.oracle import own_tolerance, run
+from fixtures.oracle import answers, own_tolerance, run
 from fixtures.tolerance import allowed_sum
 
 EXTRA = {"deit": 2}
@@ -109,7 +109,7 @@ def test_places_are_told_apart(checkpoint, model, expect):
 def test_interpolating_to_the_own_size_changes_nothing(checkpoint, model, dtype, expect):
     """Positions interpolated to the model's own image size are its positions."""
     inputs = {"pixel_values": random_pixels(checkpoint, rows=2, seed=86)}
-    own, plain = run(model, inputs, interpolate_pos_encoding=True), run(model, inputs)
+    own, plain = run(model, inputs, interpolate_pos_encoding=True), answers(model, inputs)
     agree_with_itself(
         expect, own, plain, inputs, "model(**inputs, interpolate_pos_encoding=True)", dtype
     )
