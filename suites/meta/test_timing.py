@@ -150,10 +150,12 @@ def test_earlier_work_is_not_timed():
 
 
 def test_warm_up_ends_when_times_settle():
-    """Slow first calls are passed over, and the first one is told apart."""
-    clock = iter([0, 9, 9, 9.2, 9.2, 9.3, 9.3, 9.4])
+    """Slow first calls are passed over, and the first one is told apart; one of seconds is enough."""
+    clock = iter([0, 0.9, 0.9, 0.92, 0.92, 0.93, 0.93, 0.94, 1, 10])
     warm = warm_up(lambda: None, lambda: next(clock))
-    assert (warm.first_seconds, warm.calls) == (9, 4)
+    assert (warm.first_seconds, warm.calls) == (0.9, 4)
+    warm = warm_up(lambda: None, lambda: next(clock))
+    assert (warm.first_seconds, warm.calls) == (9, 1)
 
 
 def test_noise_gets_advice():
