@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import queue
 import random
 import statistics
@@ -308,25 +309,19 @@ def test_clock_counts_sleep_but_no_queueing():
     assert taken <= wall
 
 
+def benchmarks(*options: str) -> subprocess.CompletedProcess[str]:
+    """A run of the benchmark suite on a small checkpoint."""
+    command = [sys.executable, "-m", "pytest", "suites/benchmarks", "-q", "-p", "no:cacheprovider"]
+    command += ["--checkpoint", "fixtures/checkpoints/gpt2-counting", *options]
+    # beside workers of this run it is a run of its own
+    env = {name: value for name, value in os.environ.items() if "XDIST" not in name}
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+
+
 def test_suite_runs(tmp_path):
     """The benchmark suite runs on a checkpoint and saves samples and figures."""
     saved = tmp_path / "saved.json"
-    command = [sys.executable, "-m", "pytest", "suites/benchmarks", "-q", "-p", "no:cacheprovider"]
-    command += [
-        "--checkpoint",
-        "fixtures/checkpoints/gpt2-counting",
-        "--record",
-        str(tmp_path / "record"),
-    ]
-    command += [
-        "--benchmark-max-time",
-        "0.01",
-        "--benchmark-json",
-        str(saved),
-        "-k",
-        "not distilbert",
-    ]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    run = benchmarks("--benchmark-max-time=0.01", f"--benchmark-json={saved}", "-k not distilbert")
     assert run.returncode == 0, run.stdout
     assert "not run: no CUDA device" in run.stdout or torch.cuda.is_available()
     found = {b["name"].split("[")[0]: b for b in json.loads(saved.read_text())["benchmarks"]}
@@ -341,9 +336,7 @@ def test_suite_runs(tmp_path):
 
 def test_absent_device_is_named():
     """Asking for a device that is not here says so, for each benchmark."""
-    command = [sys.executable, "-m", "pytest", "suites/benchmarks/test_decode.py", "-q", "-rs"]
-    command += ["--checkpoint", "gpt2-counting", "--device", "xpu", "-p", "no:cacheprovider"]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    run = benchmarks("--device=xpu", "-rs", "-k test_decode_step")
     assert "not run: no XPU device" in run.stdout or torch.xpu.is_available()
 
 
