@@ -14,6 +14,7 @@ from fixtures.texts import FIXED, HOSTILE, PLAIN, TEXTS, long_text, sentences, t
 from fixtures.tokenizer_files import (
     encodes,
     fast,
+    marks_unknown,
     pieces_are_tokens,
     special_ids,
     told,
@@ -171,7 +172,7 @@ def test_empty_text_is_only_special_tokens(checkpoint, tokenizer, expect):
     )
 
 
-@applies_to(encodes)
+@applies_to(encodes, marks_unknown)
 def test_long_text_is_not_cut(checkpoint, tokenizer, expect):
     """A text beyond the maximum length is encoded whole unless truncation is asked for."""
     text = long_text(700)
