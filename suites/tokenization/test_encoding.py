@@ -244,7 +244,7 @@ def test_special_tokens_mask_marks_what_was_added(checkpoint, tokenizer, expect)
         )
 
 
-@applies_to(fast)
+@applies_to(fast, marks_unknown)
 def test_split_words_encode_word_by_word(checkpoint, tokenizer, expect):
     """Words given split keep their number: word_ids tells the word of each token."""
     words = ["Hello", "unbelievable", "world", "42"]
