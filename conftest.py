@@ -71,8 +71,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         except Exception as error:
             if checkpoint.source == "built-in":
                 raise
-            said = str(error) if isinstance(error, UserError) else told(error)
-            config.stash[unreadable_key].append(f"{checkpoint.path}: odd files: {said}")
+            odd = f"{checkpoint.path}: its files have a form of their own ({told(error)}); restore them"
+            config.stash[unreadable_key].append(str(error) if isinstance(error, UserError) else odd)
     metafunc.parametrize("checkpoint", [parameter(c) for c in owed])
 
 

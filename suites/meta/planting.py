@@ -91,6 +91,8 @@ def forget() -> None:
         oracle.usual_tolerance,
         generating.logits_tolerance,
         tokenizing.slow_tokenizer,
+        tokenizing.saved,
+        tokenizing.resaved,
     ):
         cached.cache_clear()
     loading.models.clear()

@@ -8,6 +8,7 @@ import shutil
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,14 @@ def header(content: Any, numbers: bytes = b"") -> bytes:
     return struct.pack("<Q", len(text)) + text + numbers
 
 
-def tensor(shape: Any, end: int = 4) -> dict[str, Any]:
+def tensor(shape: Any, end: Any = 4, **more: Any) -> dict[str, Any]:
     """The header of a file with one tensor."""
-    return {"a": {"dtype": "F32", "shape": shape, "data_offsets": [0, end]}}
+    return {"a": {"dtype": "F32", "shape": shape, "data_offsets": [0, end]} | more}
+
+
+def merged(name: str, file: str, **fields: Any) -> bytes:
+    """A JSON file of a built-in checkpoint with other fields."""
+    return json.dumps(json.loads((BUILT_IN / name / file).read_text()) | fields).encode()
 
 
 CONTENTS = {
@@ -51,6 +57,38 @@ CONTENTS = {
     "header cut off": ("model.safetensors", header(tensor([1], 8), b"0000"), "cut off"),
     "shape of words": ("model.safetensors", header(tensor(["x"]), b"0000"), "shape"),
     "shape beyond the bytes": ("model.safetensors", header(tensor([2**40]), b"0000"), "bytes"),
+    "shape of many axes": ("model.safetensors", header(tensor([2**62] * 200_000)), "shape"),
+    "type a list": ("model.safetensors", header(tensor([1], dtype=[]), b"0000"), "type"),
+    "place of words": ("model.safetensors", header(tensor([1], "4"), b"0000"), "place"),
+    "place without end": ("model.safetensors", header(tensor([1], 1e999), b"0000"), "place"),
+    "half a place": ("model.safetensors", header(tensor([1], data_offsets=[4]), b"0000"), "place"),
+    "bytes of two": (
+        "model.safetensors",
+        header(tensor([1]) | {"b": tensor([1])["a"]}, b"0000"),
+        "two's",
+    ),
+    "architectures a word": (
+        "config.json",
+        merged("bert-sentiment", "config.json", architectures="BertModel"),
+        "list of names",
+    ),
+    "type of model a list": ("config.json", b'{"model_type": ["bert"]}', "model_type"),
+    "labels a list": (
+        "config.json",
+        merged("bert-sentiment", "config.json", id2label=["a"]),
+        "id2label",
+    ),
+    "step without a type": (
+        "tokenizer.json",
+        merged("bert-sentiment", "tokenizer.json", normalizer={}),
+        "no type",
+    ),
+    "vocabulary of words": (
+        "tokenizer.json",
+        b'{"model": {"vocab": {"a": "b"}}}',
+        "without an id",
+    ),
+    "added without ids": ("added_tokens.json", b'{"a": -1}', "without ids"),
     "config cut off": ("config.json", b'{"model_type": "bert",', "not readable as JSON"),
     "config of bytes": ("config.json", b"\xff\xfe\x00", "not readable as JSON"),
     "config nested deep": ("config.json", b'{"a":' + b"[" * 100_000, "not readable as JSON"),
@@ -156,6 +194,22 @@ def test_pickled_weights_are_refused(tmp_path: Path) -> None:
         chosen_checkpoints([str(directory)])
 
 
+def test_weights_of_other_frameworks_are_told(tmp_path: Path) -> None:
+    """A directory with TensorFlow's weights alone says how to convert them."""
+    directory = copy(tmp_path)
+    (directory / "model.safetensors").rename(directory / "tf_model.h5")
+    with pytest.raises(UserError, match=r"only TensorFlow's weights .* safe_serialization"):
+        chosen_checkpoints([str(directory)])
+
+
+def test_square_of_positions_is_never_made(tmp_path: Path) -> None:
+    """GPT-2's mask is a square of its positions: more of them than any table has rows are refused."""
+    file = copy(tmp_path, "gpt2-counting") / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"n_positions": 150_000}))
+    with pytest.raises(UserError, match="but the weight files hold"):
+        chosen_checkpoints([str(file.parent)])
+
+
 def test_adapter_alone_is_told(tmp_path: Path) -> None:
     """A directory with an adapter and no base model says so."""
     directory = copy(tmp_path)
@@ -259,6 +313,51 @@ def test_unloadable_model_is_one_red_check(tmp_path: Path) -> None:
     assert "test_model_loads[stranger]" in done.stdout
     assert "does not load: KeyError" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def rewrite(
+    directory: Path, change: Callable[[str, torch.Tensor], tuple[str, torch.Tensor]]
+) -> None:
+    """Change the names or numbers of its weights."""
+    from safetensors.torch import load_file, save_file
+
+    file = directory / "model.safetensors"
+    changed = dict(change(name, weight) for name, weight in load_file(file).items())
+    save_file(changed, file, metadata={"format": "pt"})
+
+
+DAMAGES = {
+    "NaN": (lambda n, w: (n, w * float("nan")), "holds NaN or infinity"),
+    "another's": (
+        lambda n, w: (f"other.{n}", w),
+        "weights of BertForSequenceClassification are not",
+    ),
+    "cut": (lambda n, w: (n, w[:-1].clone() if "word_emb" in n else w), "word_embeddings"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_useless_weights_are_one_red_check(tmp_path: Path, name: str) -> None:
+    """Weights of NaN, of other names or shapes fail one check, in one line that names them."""
+    directory, (change, says) = copy(tmp_path), DAMAGES[name]
+    rewrite(directory, change)
+    done = run(directory, "-k", "loads or padding or shapes or activation_is or other_heads")
+    assert done.returncode == 1, done.stdout
+    assert done.stdout.count("\nFAILED") == 1
+    assert says in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "above exception" not in done.stdout
+
+
+def test_odd_pipeline_among_others_is_one_line(tmp_path: Path) -> None:
+    """Files of a form that no release writes end a run over several checkpoints in one line."""
+    directory = copy(tmp_path)
+    odd = merged("bert-sentiment", "tokenizer.json", post_processor={"type": "BertProcessing"})
+    (directory / "tokenizer.json").write_bytes(odd)
+    done = run(directory, f"--checkpoint={BUILT_IN / 'gpt2-counting'}")
+    assert done.returncode == 4, done.stdout
+    assert "INTERNALERROR" not in done.stdout
+    assert "a form of their own" in done.stderr
 
 
 def test_unloadable_is_red_without_its_check(tmp_path: Path) -> None:

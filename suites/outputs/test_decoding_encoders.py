@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
-
 from fixtures.applicability import Predicate, applies_to, model_type, widens
 from fixtures.ids import batch, ordinary_ids
 from fixtures.lazy import torch, transformers
@@ -19,7 +17,7 @@ MEMORY = 7  # positions of what is attended across
 
 def decoding(checkpoint):
     """A causal language model of the checkpoint's configuration, in float64, its weights drawn at random."""
-    config = {n: v for n, v in deepcopy(checkpoint.config).items() if n != "architectures"}
+    config = {n: v for n, v in checkpoint.stated().items() if n != "architectures"}
     made = transformers.AutoConfig.for_model(**config | AS_DECODER)
     made._attn_implementation = "eager"
     return filled(transformers.AutoModelForCausalLM.from_config(made), seed=7).eval()

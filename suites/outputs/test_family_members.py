@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
-
 from fixtures.agreement import agree_with_itself
 from fixtures.applicability import Predicate, applies_to, light, model_type, seq2seq
 from fixtures.ids import batch, pixels
@@ -18,9 +16,7 @@ small = Predicate("under 10 MB of weights", lambda c: c.weight_bytes < 10_000_00
 
 def made(checkpoint, name, directory, seed, **options):
     """A model of this class and the checkpoint's configuration, its weights drawn at random, saved."""
-    settings = {
-        n: v for n, v in deepcopy(checkpoint.config).items() if n != "architectures"
-    } | options
+    settings = {n: v for n, v in checkpoint.stated().items() if n != "architectures"} | options
     config = transformers.AutoConfig.for_model(**settings)
     model = filled(getattr(transformers, name)(config), seed).eval()
     model.save_pretrained(directory)

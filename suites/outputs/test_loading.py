@@ -5,17 +5,22 @@ from __future__ import annotations
 import pytest
 
 from fixtures.applicability import any_model, applies_to, named, processor, tokenizer, trait
-from fixtures.errors import UnloadableError
+from fixtures.errors import UnloadableError, one_line
 from fixtures.loading import load_model, load_processor, load_tokenizer
 from fixtures.plugin import loaded
 
 
 def judged(load, checkpoint, *options):
     """Load; a checkpoint that does not is red, in a line."""
+    reason = None
     try:
         loaded(load, checkpoint, *options)
     except UnloadableError as error:
-        pytest.fail(f"{checkpoint.path} does not load: {error}", pytrace=False)
+        reason = str(error)
+    # outside the handler: what the library said at length would be shown, too
+    if reason is not None:
+        where = one_line(str(checkpoint.path), 500)
+        pytest.fail(f"{where} does not load: {reason}", pytrace=False)
 
 
 @applies_to(trait("config"), trait("weights"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from copy import deepcopy
 from dataclasses import replace
 
 from fixtures.agreement import agree_with_reference
@@ -36,7 +35,7 @@ OF_THE_TASK = ("architectures", "id2label", "label2id", "num_labels", "problem_t
 
 def with_head(checkpoint, head, directory, labels=3, **settings):
     """A checkpoint of the same configuration, but for settings, and another head, its weights drawn at random."""
-    stated = deepcopy(checkpoint.config)  # the library fills in what is inside
+    stated = checkpoint.stated()
     config = {n: v for n, v in stated.items() if n not in OF_THE_TASK} | settings
     config["pad_token_id"] = pad_id(checkpoint)  # where rows of a batch end
     if head not in ("QuestionAnswering", "MaskedLM"):

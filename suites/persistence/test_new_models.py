@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from copy import deepcopy
 
 from fixtures.agreement import agree_with_itself
 from fixtures.applicability import (
@@ -39,7 +38,7 @@ def spread_of(config, name):
 @applies_to(any_model, model_type(*DRAWN), small)
 def test_new_weights_are_drawn_as_configured(checkpoint, expect):
     """New matrices are drawn around zero with the configuration's spread, new biases are zero, new norms one."""
-    settings = deepcopy(checkpoint.config) | dict.fromkeys(SPREAD_NAMES, SPREAD)
+    settings = checkpoint.stated() | dict.fromkeys(SPREAD_NAMES, SPREAD)
     config = transformers.AutoConfig.for_model(**settings)
     torch.manual_seed(3)
     model = getattr(transformers, checkpoint.auto_class).from_config(config)

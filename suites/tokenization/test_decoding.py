@@ -16,6 +16,7 @@ from fixtures.tokenizer_files import (
     decoder_told,
     encodes,
     keeps_spaces,
+    marks_unknown,
     special_ids,
     unknown_token,
 )
@@ -106,7 +107,7 @@ def test_batch_decode_is_decode_each(checkpoint, tokenizer, expect):
         )
 
 
-@applies_to(encodes)
+@applies_to(encodes, marks_unknown)
 def test_decode_takes_tensors_and_one_id(checkpoint, tokenizer, expect):
     """Ids as a tensor, an array or a list decode alike, and one id as a list of one."""
     text = TEXTS["greeting"]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 
 from fixtures.applicability import applies_to, convention
 from fixtures.loading import fresh_tokenizer
 from fixtures.raw_tokenizer import from_json
 from fixtures.texts import HOSTILE, PLAIN, TEXTS
 from fixtures.tokenizer_files import NAMES, chats, encodes, fast, numbers_throughout
-from fixtures.tokenizing import private, reloaded, some_pad_token
+from fixtures.tokenizing import private, reloaded, resaved, saved, some_pad_token
 
 CORPUS = [*TEXTS.values(), HOSTILE]
 RELOAD = "[tokenizer.save_pretrained(folder), AutoTokenizer.from_pretrained(folder)][-1]"
@@ -45,9 +46,9 @@ def settings_of(tokenizer) -> dict:
 
 
 @applies_to(encodes)
-def test_saved_tokenizer_is_the_same(checkpoint, tokenizer, expect, tmp_path):
+def test_saved_tokenizer_is_the_same(checkpoint, tokenizer, expect):
     """Save and reload: the same encodings and decodings of every fixed text."""
-    again = reloaded(tokenizer, tmp_path)
+    again = resaved(checkpoint)
     got, want = behaviour(again), behaviour(tokenizer)
     for what in want:
         for text, value, expected in zip(CORPUS, got[what], want[what], strict=True):
@@ -55,9 +56,9 @@ def test_saved_tokenizer_is_the_same(checkpoint, tokenizer, expect, tmp_path):
 
 
 @applies_to(encodes)
-def test_saved_settings_are_the_same(checkpoint, tokenizer, expect, tmp_path):
+def test_saved_settings_are_the_same(checkpoint, tokenizer, expect):
     """Save and reload: the same special tokens, sides, limits, size and vocabulary."""
-    again = reloaded(tokenizer, tmp_path)
+    again = resaved(checkpoint)
     expect.equal(settings_of(again), settings_of(tokenizer), f"vars({RELOAD})")
     expect.true(
         again.get_vocab() == tokenizer.get_vocab(),
@@ -124,10 +125,9 @@ def test_new_pad_token_is_saved(checkpoint, tokenizer, expect, tmp_path):
 
 
 @applies_to(fast)
-def test_saved_file_encodes_alike(checkpoint, tokenizer, expect, tmp_path):
+def test_saved_file_encodes_alike(checkpoint, tokenizer, expect):
     """The tokenizer.json that is saved encodes, read without the library, as the tokenizer does."""
-    tokenizer.save_pretrained(tmp_path)
-    raw = from_json(tmp_path / "tokenizer.json")
+    raw = from_json(Path(saved(checkpoint).name, "tokenizer.json"))
     for text in CORPUS:
         expect.equal(
             raw.encode(text).ids,
@@ -168,7 +168,7 @@ def test_pickled_tokenizer_is_the_same(checkpoint, tokenizer, expect):
 
 
 @applies_to(chats)
-def test_saved_chat_template_is_the_same(checkpoint, tokenizer, expect, tmp_path):
+def test_saved_chat_template_is_the_same(checkpoint, tokenizer, expect):
     """Save and reload: the same chat template."""
-    again = reloaded(tokenizer, tmp_path)
+    again = resaved(checkpoint)
     expect.equal(again.chat_template, tokenizer.chat_template, f"{RELOAD}.chat_template")

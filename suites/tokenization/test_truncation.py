@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fixtures.applicability import applies_to
 from fixtures.texts import long_text
-from fixtures.tokenizer_files import UNLIMITED, encodes, fast, pairs_told
+from fixtures.tokenizer_files import UNLIMITED, encodes, fast, marks_unknown, pairs_told
 from fixtures.tokenizing import around, content, ids, pair_counts
 
 LONG = long_text(40)
@@ -33,7 +33,7 @@ def test_truncation_cuts_one_side(checkpoint, tokenizer, expect, monkeypatch, si
     expect.equal(got, want, call, text=LONG, side=side, length=length)
 
 
-@applies_to(encodes)
+@applies_to(encodes, marks_unknown)
 def test_short_text_is_not_truncated(checkpoint, tokenizer, expect):
     """A text that fits is left as it is, to the last id that fits."""
     want = ids(tokenizer, LONG)
@@ -57,7 +57,7 @@ def test_short_text_is_not_truncated(checkpoint, tokenizer, expect):
     )
 
 
-@applies_to(encodes)
+@applies_to(encodes, marks_unknown)
 def test_masks_are_truncated_too(checkpoint, tokenizer, expect):
     """All outputs of a truncated text have its length."""
     got = tokenizer([LONG, OTHER], truncation=True, max_length=10)
@@ -70,7 +70,7 @@ def test_masks_are_truncated_too(checkpoint, tokenizer, expect):
     )
 
 
-@applies_to(encodes)
+@applies_to(encodes, marks_unknown)
 def test_default_truncation_is_to_the_maximum(checkpoint, tokenizer, expect, monkeypatch):
     """Truncation without a length cuts at model_max_length."""
     monkeypatch.setattr(tokenizer, "model_max_length", 17)
