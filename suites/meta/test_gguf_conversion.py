@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 
 from fixtures.errors import UserError
 from fixtures.gguf_conversion import convert
-from fixtures.traits import byte_symbols
+from fixtures.reference.bytebpe import SYMBOLS
 
 pytestmark = pytest.mark.meta
 
@@ -30,7 +30,7 @@ def llama_cpp_permute(weight: np.ndarray, heads: int) -> np.ndarray:
 
 def write_gguf(file: Path, weights: Mapping[str, np.ndarray], pre: str = "smollm") -> list[str]:
     """A one-layer LLaMA with a byte-level tokenizer; gives the vocabulary."""
-    tokens = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", *byte_symbols(), "20", "Ġa"]
+    tokens = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", *SYMBOLS.values(), "20", "Ġa"]
     writer = gguf.GGUFWriter(file, "llama")
     for name, number in (
         ("block_count", 1), ("context_length", 64), ("embedding_length", HIDDEN),
