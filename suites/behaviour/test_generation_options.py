@@ -26,6 +26,7 @@ from fixtures.plugin import loaded
 from suites.behaviour.test_generation import as_generated
 
 NEW = 6
+LONGER = 30  # than the length that is the default
 GREEDY = {"do_sample": False, "num_beams": 1}
 BEAMS = {"do_sample": False, "num_beams": 3}
 SAMPLED = {"do_sample": True, "num_beams": 1}
@@ -79,6 +80,8 @@ def rules(checkpoint):
         "chunks of the prompt": {**GREEDY, "prefill_chunk_size": 4},
         "a length": {**GREEDY, "max_new_tokens": None, "max_length": 13},
         "a least length": {**GREEDY, "min_length": 13},
+        "a processor of its own": {**GREEDY, "logits_processor": [Turned()]},
+        "a criterion of its own": {**GREEDY, "stopping_criteria": [Enough()]},
         "no tokens": {**GREEDY, "max_new_tokens": 0},
         "an unknown option": {**GREEDY, "no_such_option": 3},
         "watermark": {**GREEDY, "watermarking_config": {"bias": 2.5, "seeding_scheme": "lefthash"}},
@@ -86,6 +89,30 @@ def rules(checkpoint):
         "cache static, beams": {**BEAMS, "cache_implementation": "static"},
         "allowed tokens": {**GREEDY, "prefix_allowed_tokens_fn": Allowed((one, two, three))},
     }
+
+
+class Turned:
+    """The least likely token becomes the likeliest."""
+
+    def __call__(self, before, scores):
+        return -scores
+
+    def __repr__(self):
+        return "lambda before, scores: -scores"
+
+
+class Enough:
+    """Three tokens are enough."""
+
+    def __init__(self):
+        self.steps = 0
+
+    def __call__(self, before, scores, **given):
+        self.steps += 1
+        return torch.full((len(before),), self.steps >= 3)
+
+    def __repr__(self):
+        return "a callable that is true at its third call"
 
 
 class Allowed:
@@ -134,6 +161,11 @@ def test_generation_inputs(checkpoint, default, observe):
         ("token types", {**one, "token_type_ids": torch.zeros_like(ids)}, GREEDY),
         ("no prompt", {}, GREEDY),
     ):
+        observe_ids(checkpoint, observe, default, name, inputs, options)
+    long = {"input_ids": batch(checkpoint, [LONGER], seed=79)["input_ids"]}
+    observe_ids(checkpoint, observe, default, "a long prompt, defaults", long, {}, {})
+    for name, inputs in (("a long prompt", long), ("padded, static cache", padded)):
+        options = {**GREEDY, "cache_implementation": "static"} if "static" in name else GREEDY
         observe_ids(checkpoint, observe, default, name, inputs, options)
 
 
@@ -287,8 +319,8 @@ def observe_ids(checkpoint, observe, model, name, inputs, options, usual=USUAL) 
         tolerance=allowed(checkpoint),
         reproduce=source(f"model.generate(**inputs, **{asked})", {"inputs": shown}, ""),
     )
+    limit = allowed(checkpoint)
     if scores and GREEDY.items() <= asked.items():
-        limit = allowed(checkpoint)
         observe(
             f"generation/{name}/best scores",
             torch.stack(scores),

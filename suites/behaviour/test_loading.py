@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 
-from fixtures.applicability import applies_to, own_weights, tokenizer
+from fixtures.applicability import applies_to, light, own_weights, tokenizer
 from fixtures.checkpoint import HEADS
 from fixtures.lazy import torch, transformers
 from fixtures.loading import SAFE, fresh_model, fresh_tokenizer, load_tokenizer
@@ -117,6 +118,12 @@ def test_model_facts(checkpoint, observe):
     for fact, expression in (
         ("dtype", "sorted({str(p.dtype) for p in model.parameters()})"),
         ("attention", "model.config._attn_implementation"),
+        ("size", "[model.num_parameters(), model.num_parameters(exclude_embeddings=True)]"),
+        ("generates", "model.can_generate()"),
+        (
+            "base",
+            "[model.base_model_prefix, type(model.base_model).__name__, model.main_input_name]",
+        ),
         ("parameters", "{n: list(p.shape) for n, p in model.named_parameters()}"),
     ):
         observe.evaluate(f"load/model/{fact}", expression, {"model": model}, group="load")
@@ -146,23 +153,37 @@ def test_auto_classes(checkpoint, observe):
         *(f"AutoModelFor{head}" for head in HEADS),
         "AutoModelForPreTraining",
     ]:
-        loader = getattr(transformers, name)
+        loader, made = getattr(transformers, name), []
 
-        def load(loader=loader):
+        def load(loader=loader, made=made):
             model, info = loader.from_pretrained(checkpoint.path, output_loading_info=True, **SAFE)
+            missing = sorted(info["missing_keys"])
+            made += [model, missing]
             return {
                 "class": type(model).__name__,
-                "missing": sorted(info["missing_keys"]),
+                "missing": missing,
                 "unexpected": sorted(info["unexpected_keys"]),
                 "mismatched": sorted(str(key) for key in info["mismatched_keys"]),
             }
 
-        observe.attempt(
-            f"load/auto/{name}",
-            load,
-            group="load",
-            reproduce=f"transformers.{name}.from_pretrained(checkpoint, output_loading_info=True)[1]",
-        )
+        code = f"transformers.{name}.from_pretrained(checkpoint"
+        shown = f"{code}, output_loading_info=True)[1]"
+        observe.attempt(f"load/auto/{name}", load, group="load", reproduce=shown)
+        if made and light(checkpoint):
+            total = size_of_weights(*made)
+            observe(
+                f"load/auto/{name}/weights",
+                torch.tensor(total, dtype=torch.float64),
+                group="numbers",
+                tolerance=1e-9 * total,
+                reproduce=f"sum(p.abs().sum() for p in {code}).parameters())",
+            )
+
+
+def size_of_weights(model, missing) -> float:
+    """The sum of the magnitudes of all weights that were loaded, whatever they are called."""
+    loaded = (p for name, p in model.named_parameters() if name not in missing)
+    return math.fsum(float(p.detach().double().abs().sum()) for p in loaded)
 
 
 @applies_to(own_weights)
@@ -202,16 +223,25 @@ def test_signatures(model, observe):
     theirs = dir(torch.nn.Module)
     for name in (n for n in dir(model) if n not in (*MODEL_CALLS, *theirs)):
         if not name.startswith("_") and name not in model._modules:
-            observe(
-                f"api/model/{name}", "there", group="api", reproduce=f"hasattr(model, {name!r})"
-            )
+            observe_there(observe, "model", name)
 
 
 @applies_to(tokenizer)
 def test_tokenizer_signatures(tokenizer, observe):
-    """The parameters of the calls a user makes to a tokenizer."""
+    """The parameters of the calls a user makes to a tokenizer, and all else that it offers."""
     for name in TOKENIZER_CALLS:
         observe_signature(observe, f"tokenizer.{name}", getattr(tokenizer, name, None))
+    # unlike dir, this does not list the named tokens, which are facts already
+    for name in (n for cls in type(tokenizer).__mro__[:-1] for n in vars(cls)):
+        if not name.startswith("_") and name not in TOKENIZER_CALLS:
+            observe_there(observe, "tokenizer", name)
+
+
+def observe_there(observe, subject, name) -> None:
+    """That an object has an attribute."""
+    observe(
+        f"api/{subject}/{name}", "there", group="api", reproduce=f"hasattr({subject}, {name!r})"
+    )
 
 
 def observe_signature(observe, name, function) -> None:
