@@ -19,6 +19,12 @@ from reports.verdict import Verdict
 
 EFFECTS = frozenset({Verdict.CHANGED, Verdict.BROKE, Verdict.REPAIRED})
 LATER = ("outputs", "numbers", "generation")
+# Calls that ask for something of their own: that one of them changed says nothing of the plain ones.
+SPECIAL = (
+    "forward/call/*", "forward/cache/*", "forward/*/numbers", "*/best scores", "*/scores of beams",
+    "outputs/*", "pipelines/*",
+)  # fmt: skip
+PLAIN = "forward/call/as loaded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,7 @@ FAMILIES = (  # the first that can explain a finding does
     Family("files", ("*digest*",), ("tokenization", *LATER)),
     Family("dtype", ("*dtype*",), LATER, DEFAULTS),
     Family("attention", ("*attention*", "*attn*"), ("numbers", "generation"), DEFAULTS),
+    Family("weights", ("load/model/weights", "load/model/size"), LATER),
     Family("generation", ("*generation*",), ()),
     Family("fingerprint", ("*fingerprint*",), ()),
     Family(
@@ -64,7 +71,17 @@ FAMILIES = (  # the first that can explain a finding does
         ("tokenization",),
         tuple(
             f"tokenization/{name}*"
-            for name in ("batch", "chat mask", "cut", "keys", "pad", "pair", "windows", "words")
+            for name in (
+                "batch",
+                "chat mask",
+                "collated",
+                "cut",
+                "keys",
+                "pad",
+                "pair",
+                "windows",
+                "words",
+            )
         ),
     ),
     Family(
@@ -93,6 +110,12 @@ def family(observation: str) -> Family | None:
     return next(
         (f for f in FAMILIES if any(fnmatchcase(observation, glob) for glob in f.globs)), None
     )
+
+
+def is_plain(finding: Finding) -> bool:
+    """Whether numbers come of a call that asks for nothing of its own."""
+    name = finding.seen.observation
+    return name == PLAIN or not any(fnmatchcase(name, glob) for glob in SPECIAL)
 
 
 def renamed(fact: Family, finding: Finding) -> bool:
@@ -160,7 +183,7 @@ class Causes:
                 self.facts.setdefault(fact.name, finding)
         elif finding.section == "tokenization" and seen.value.get("type") == "ids":
             self.ids.setdefault(seen.input, finding)
-        elif finding.section == "numbers" and verdict is Verdict.CHANGED:
+        elif finding.section == "numbers" and verdict is Verdict.CHANGED and is_plain(finding):
             self.numbers.setdefault(seen.input, finding)
 
     def of(self, finding: Finding) -> Finding | None:
@@ -212,7 +235,10 @@ class Causes:
         return next((self.facts[name] for name in able if name in self.facts), None)
 
     def of_numbers(self, finding: Finding) -> Finding | None:
-        """Other numbers, for the same input where seen."""
-        if finding.section != "generation" or not self.numbers:
+        """Other numbers of a plain call, for the same input where seen; they do not explain each other."""
+        later = finding.section == "generation" or (
+            finding.section == "numbers" and not is_plain(finding)
+        )
+        if not later or not self.numbers or finding.judgement.verdict is not Verdict.CHANGED:
             return None
         return self.numbers.get(finding.seen.input) or next(iter(self.numbers.values()))

@@ -213,6 +213,10 @@ def test_losses_of_words(checkpoint, default, observe):
     for name, expression in (
         ("loss as loaded", "model(**inputs, labels=targets).loss"),
         ("loss of a counted batch", "model(**inputs, labels=targets, num_items_in_batch=5).loss"),
+        (
+            "loss of labels shifted before",
+            "model(**inputs, labels=targets, shift_labels=targets.roll(-1, 1)).loss",
+        ),
         ("loss of nothing", "model(**inputs, labels=torch.full_like(targets, -100)).loss"),
         ("keys with a loss", "list(model(**inputs, labels=targets))"),
     ):

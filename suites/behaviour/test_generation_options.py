@@ -81,6 +81,11 @@ def rules(checkpoint):
         "a length": {**GREEDY, "max_new_tokens": None, "max_length": 13},
         "a least length": {**GREEDY, "min_length": 13},
         "a processor of its own": {**GREEDY, "logits_processor": [Turned()]},
+        "a processor given twice": {
+            **GREEDY,
+            "repetition_penalty": 1.3,
+            "logits_processor": [transformers.RepetitionPenaltyLogitsProcessor(2.0)],
+        },
         "a criterion of its own": {**GREEDY, "stopping_criteria": [Enough()]},
         "no tokens": {**GREEDY, "max_new_tokens": 0},
         "an unknown option": {**GREEDY, "no_such_option": 3},
@@ -203,6 +208,10 @@ def test_generation_settings(checkpoint, default, observe):
     helper = {"assistant_model": copy.copy(default)}
     observe_ids(checkpoint, observe, default, "assisted", one, {**GREEDY, **helper})
     observe_ids(checkpoint, observe, default, "assisted, sampled", one, {**SAMPLED, **helper})
+    own = copy.deepcopy(default)
+    early = {**GREEDY, "assistant_early_exit": 1}
+    observe_ids(checkpoint, observe, own, "assisted by its first layer", one, early)
+    observe_ids(checkpoint, observe, own, "greedy, after its first layer assisted", one, GREEDY)
 
     def told():
         model = fresh_model(checkpoint, attention=None, max_length=12)

@@ -128,6 +128,8 @@ def test_model_facts(checkpoint, observe):
     ):
         observe.evaluate(f"load/model/{fact}", expression, {"model": model}, group="load")
     observe.attempt("load/model/tied", lambda: tied(model), group="load")
+    if light(checkpoint):
+        observe_weights(observe, "load/model/weights", model, "model")
     generation = getattr(model, "generation_config", None)
     for name in GENERATION_FACTS if generation is not None else ():
         value = getattr(generation, name, None)
@@ -170,20 +172,20 @@ def test_auto_classes(checkpoint, observe):
         shown = f"{code}, output_loading_info=True)[1]"
         observe.attempt(f"load/auto/{name}", load, group="load", reproduce=shown)
         if made and light(checkpoint):
-            total = size_of_weights(*made)
-            observe(
-                f"load/auto/{name}/weights",
-                torch.tensor(total, dtype=torch.float64),
-                group="numbers",
-                tolerance=1e-9 * total,
-                reproduce=f"sum(p.abs().sum() for p in {code}).parameters())",
-            )
+            observe_weights(observe, f"load/auto/{name}/weights", made[0], f"{code})", made[1])
 
 
-def size_of_weights(model, missing) -> float:
+def observe_weights(observe, name, model, code, missing=()) -> None:
     """The sum of the magnitudes of all weights that were loaded, whatever they are called."""
     loaded = (p for name, p in model.named_parameters() if name not in missing)
-    return math.fsum(float(p.detach().double().abs().sum()) for p in loaded)
+    total = math.fsum(float(p.detach().double().abs().sum()) for p in loaded)
+    observe(
+        name,
+        torch.tensor(total, dtype=torch.float64),
+        group="load",
+        tolerance=1e-9 * total,
+        reproduce=f"sum(p.abs().sum() for p in {code}.parameters())",
+    )
 
 
 @applies_to(own_weights)

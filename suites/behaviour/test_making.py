@@ -18,7 +18,7 @@ from fixtures.lazy import torch, transformers
 from fixtures.loading import SAFE
 from fixtures.tokenizing import private, some_pad_token
 from fixtures.traits import TOKENIZER_FILES
-from suites.behaviour.test_tokenizer_calls import LOADED, sentence
+from suites.behaviour.test_tokenization import observe_loaded
 
 FAMILY = re.compile(r"(\w+?)(?:For|LMHead|DoubleHeads|Model|EncoderModel)(?![a-z])")
 OF_A_FAMILY = "For Model Config Tokenizer PreTrained LMHead DoubleHeads Encoder Decoder Layer Image Feature".split()
@@ -72,24 +72,16 @@ def test_tokenizer_of_its_files(checkpoint, observe):
             "PreTrainedTokenizerFast",
             "tokenizer_file=f'{checkpoint}/tokenizer.json'",
         )
-    text = sentence(checkpoint)
+    names = {"transformers": transformers, "checkpoint": checkpoint.path}
     for way, (name, arguments) in ways.items():
         if arguments and hasattr(transformers, name):
             made = f"transformers.{name}({arguments})"
-            observe.attempt(
-                f"tokenization/made {way}",
-                lambda made=made: eval(
-                    LOADED.format(""),
-                    {"tokenizer": eval(made, given(checkpoint)), "text": text},
-                ),
-                input=text,
-                reproduce=f"tokenizer = {made}\ntext = {{input!r}}\n{LOADED.format('')}",
+            observe_loaded(
+                observe,
+                f"made {way}",
+                lambda made=made: eval(made, names),
+                f"tokenizer = {made}",
             )
-
-
-def given(checkpoint: Checkpoint):
-    """What a snippet that makes something may name."""
-    return {"transformers": transformers, "checkpoint": checkpoint.path}
 
 
 @applies_to(tokenizer, unpackaged)
@@ -139,7 +131,7 @@ def test_model_of_its_configuration(checkpoint, observe):
         torch.manual_seed(0)
         config = transformers.AutoConfig.from_pretrained(checkpoint.path, **SAFE)
         made.append(getattr(transformers, checkpoint.auto_class).from_config(config))
-        kinds = [[list(p.shape), beginning(p)] for p in made[0].parameters()]
+        kinds = [[list(p.shape), str(p.dtype), beginning(p)] for p in made[0].parameters()]
         return sorted(kinds, key=repr)
 
     code = (

@@ -175,6 +175,15 @@ def test_saved_and_reloaded(checkpoint, tokenizer, observe, tmp_path):
         reproduce="import tempfile\n"
         "sorted(p.rsplit('/', 1)[-1] for p in tokenizer.save_pretrained(tempfile.mkdtemp()))",
     )
+    alone = tmp_path / "vocabulary"
+    alone.mkdir()
+    observe.attempt(
+        "persistence/vocabulary files",
+        lambda: sorted(p.rsplit("/", 1)[-1] for p in tokenizer.save_vocabulary(str(alone))),
+        group="outputs",
+        reproduce="import tempfile\n"
+        "sorted(p.rsplit('/', 1)[-1] for p in tokenizer.save_vocabulary(tempfile.mkdtemp()))",
+    )
     observe_loaded(
         observe,
         "saved and reloaded",
@@ -232,9 +241,9 @@ def observe_loaded(observe, label, load, code) -> None:
 
 
 def pipeline(tokenizer):
-    """Which library a tokenizer runs in, and the parts around its model as that one prints them."""
+    """Which library a tokenizer runs in, how many tokens it has, and the parts around its model as that prints them."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
-        return {"backend": "Python"}
+        return {"backend": "Python", "length": len(tokenizer)}
     parts = {part: str(getattr(backend, part))[:400] for part in PIPELINE}
-    return {"backend": "tokenizers", **parts}
+    return {"backend": "tokenizers", "length": len(tokenizer), **parts}

@@ -63,7 +63,6 @@ CALLS = {
     "tokens of words": "tokenizer.tokenize(words, is_split_into_words=True)",
     "its sizes": "[len(tokenizer.get_vocab()), tokenizer.vocab_size, len(tokenizer)]",
     "its added tokens": "tokenizer.get_added_vocab()",
-    "its vocabulary, saved": "(lambda d: (sorted(f.rsplit('/', 1)[-1] for f in tokenizer.save_vocabulary(d.name)), d.cleanup())[0])(__import__('tempfile').TemporaryDirectory())",
     "again, after it was cut": "[len(tokenizer(text, truncation=True, max_length=5, padding='max_length')['input_ids']), tokenizer(text)['input_ids'], tokenizer(batch)['input_ids']][::2]",
     "tokens for a sequence": "[tokenizer.max_len_single_sentence, tokenizer.max_len_sentences_pair]",
     "copied": "__import__('copy').deepcopy(tokenizer)(text)['input_ids']",
