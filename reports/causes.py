@@ -25,6 +25,12 @@ SPECIAL = (
     "outputs/*", "pipelines/*",
 )  # fmt: skip
 PLAIN = "forward/call/as loaded"
+# Other ways to load than the plain one: that one of them raises takes nothing else away.
+WAYS = (
+    "load/auto/", "load/option/", "load/resized/", "load/made ", "load/tokenizer/made ",
+    "load/tokenizer/saved ", "load/tokenizer/tokenizer.json ", "load/tokenizer/vocabulary ",
+    "load/tokenizer/use_fast", "load/tokenizer/class with ", "load/bfloat16", "load/float16",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +184,8 @@ class Causes:
         if finding.section == "load":
             self.ways[seen.observation] = finding
             if verdict is not Verdict.CHANGED:
-                self.loading.setdefault(verdict, finding)
+                if not seen.observation.startswith(WAYS):
+                    self.loading.setdefault(verdict, finding)
             elif (fact := family(seen.observation)) and not renamed(fact, finding):
                 self.facts.setdefault(fact.name, finding)
         elif finding.section == "tokenization" and seen.value.get("type") == "ids":
