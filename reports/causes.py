@@ -217,8 +217,9 @@ class Causes:
         way = finding.seen.observation.replace("tokenization/", "load/tokenizer/", 1)
         if finding.section != "tokenization":
             return None
-        if rebuilt := self.ways.get(f"{way}/pipeline"):
-            return rebuilt
+        for part in ("length", "pipeline"):
+            if rebuilt := self.ways.get(f"{way}/{part}"):
+                return rebuilt
         found = self.ways.get(way)
         # another name for the class encodes alike
         return None if found and found.explanation and not found.explanation.defect else found

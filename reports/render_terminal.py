@@ -47,6 +47,9 @@ def show(comparison: Comparison, console: Console) -> None:
         console.print(Text(f"  ! {note}", "yellow"))
     console.print()
     console.print(matrix(comparison))
+    if causes := wording.in_short(comparison.entries):
+        console.print()
+        console.print(in_short(causes))
     for section, entries in wording.sections(comparison.entries):
         console.print()
         console.print(Rule(Text(wording.section_title(section), "bold"), align="left", style="dim"))
@@ -73,6 +76,22 @@ def matrix(comparison: Comparison) -> Table:
         ]
         table.add_row(Text(plain(group, 30)), *cells)
     return table
+
+
+def in_short(causes: list[wording.Cause]) -> RenderableType:
+    """What fails, one line for each cause, the largest first."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1), show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ellipsis")
+    for cause in causes[:MOST]:
+        words = Text(cause.heading)
+        table.add_row(
+            Text(cause.verdict.value, plain_colour(cause.verdict)), f"{cause.count:,}", words
+        )
+    left = len(causes) - MOST
+    more = [Text(f"and {counted(left, 'more kind')} of change, below", "dim")] if left > 0 else []
+    return Group(Text("In short: observations, by what changed", "bold"), table, *more)
 
 
 def plain_colour(verdict: Verdict) -> str:

@@ -231,6 +231,12 @@ def observe_loaded(observe, label, load, code) -> None:
         group="load",
         reproduce=f"{code}\nstr(tokenizer.backend_tokenizer.normalizer)",
     )
+    observe.attempt(
+        f"load/tokenizer/{label}/length",
+        lambda: len(made[0]),
+        group="load",
+        reproduce=f"{code}\nlen(tokenizer)",
+    )
     for text in [HOSTILE, *texts()[FEW]]:
         observe.attempt(
             f"tokenization/{label}",
@@ -241,9 +247,9 @@ def observe_loaded(observe, label, load, code) -> None:
 
 
 def pipeline(tokenizer):
-    """Which library a tokenizer runs in, how many tokens it has, and the parts around its model as that prints them."""
+    """Which library a tokenizer runs in, and the parts around its model as that one prints them."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
-        return {"backend": "Python", "length": len(tokenizer)}
+        return {"backend": "Python"}
     parts = {part: str(getattr(backend, part))[:400] for part in PIPELINE}
-    return {"backend": "tokenizers", "length": len(tokenizer), **parts}
+    return {"backend": "tokenizers", **parts}
