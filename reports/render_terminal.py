@@ -80,18 +80,15 @@ def matrix(comparison: Comparison) -> Table:
 
 def in_short(causes: list[wording.Cause]) -> RenderableType:
     """What fails, one line for each cause, the largest first."""
-    table = Table(box=None, pad_edge=False, padding=(0, 1), show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(justify="right", no_wrap=True)
-    table.add_column(no_wrap=True, overflow="ellipsis")
+    lines = [Text("In short, the failing observations by what changed", "bold")]
     for cause in causes[:MOST]:
-        words = Text(cause.heading)
-        table.add_row(
-            Text(cause.verdict.value, plain_colour(cause.verdict)), f"{cause.count:,}", words
-        )
-    left = len(causes) - MOST
-    more = [Text(f"and {counted(left, 'more kind')} of change, below", "dim")] if left > 0 else []
-    return Group(Text("In short: observations, by what changed", "bold"), table, *more)
+        line = Text(no_wrap=True, overflow="ellipsis")
+        line.append(f"  {cause.verdict.value:<9}", plain_colour(cause.verdict))
+        line.append(f"{cause.count:>6,}  {cause.heading}")
+        lines.append(line)
+    if (left := len(causes) - MOST) > 0:
+        lines.append(Text(f"  and {left:,} more, each below", "dim"))
+    return Group(*lines)
 
 
 def plain_colour(verdict: Verdict) -> str:
