@@ -187,7 +187,7 @@ def flipped(padded):
 
 @applies_to(walkable, generates, light, options_sample)
 def test_generation_settings(checkpoint, default, observe):
-    """Settings given in an object, set on the model's, or in its configuration; a helper model."""
+    """Settings given in an object, set on the model's, or in its configuration."""
     _, one = prompts(checkpoint)
     pad, end = pad_id(checkpoint), eos_id(checkpoint)
     for name, settings in (
@@ -205,6 +205,18 @@ def test_generation_settings(checkpoint, default, observe):
     own.config = copy.deepcopy(default.config)
     own.config.max_length = 12
     observe_ids(checkpoint, observe, own, "a length in the configuration", one, GREEDY, {})
+
+    def told():
+        model = fresh_model(checkpoint, attention=None, max_length=12)
+        return model.generate(**one, pad_token_id=pad)[0].tolist()
+
+    observe.attempt("generation/a length told in loading", told, group="generation")
+
+
+@applies_to(walkable, generates, light, options_sample)
+def test_assisted_generation(checkpoint, default, observe, tmp_path):
+    """A helper model, the first layer for one, and what such calls leave behind in the model."""
+    _, one = prompts(checkpoint)
     helper = {"assistant_model": copy.copy(default)}
     observe_ids(checkpoint, observe, default, "assisted", one, {**GREEDY, **helper})
     observe_ids(checkpoint, observe, default, "assisted, sampled", one, {**SAMPLED, **helper})
@@ -213,11 +225,13 @@ def test_generation_settings(checkpoint, default, observe):
     observe_ids(checkpoint, observe, own, "assisted by its first layer", one, early)
     observe_ids(checkpoint, observe, own, "greedy, after its first layer assisted", one, GREEDY)
 
-    def told():
-        model = fresh_model(checkpoint, attention=None, max_length=12)
-        return model.generate(**one, pad_token_id=pad)[0].tolist()
+    def saved():
+        model = copy.deepcopy(default)
+        model.generate(**one, **GREEDY, max_new_tokens=2, cache_implementation="static")
+        model.save_pretrained(tmp_path)
+        return sorted(file.name for file in tmp_path.iterdir())
 
-    observe.attempt("generation/a length told in loading", told, group="generation")
+    observe.attempt("generation/files saved after a static cache", saved, group="generation")
 
 
 @applies_to(walkable, generates, light, options_sample, tokenizer)
