@@ -21,7 +21,7 @@ EFFECTS = frozenset({Verdict.CHANGED, Verdict.BROKE, Verdict.REPAIRED})
 LATER = ("outputs", "numbers", "generation")
 # Calls that ask for something of their own: that one of them changed says nothing of the plain ones.
 SPECIAL = (
-    "forward/call/*", "forward/cache/*", "forward/*/numbers", "*/best scores", "*/scores of beams",
+    "forward/call/*", "forward/cache/*", "*/best scores", "*/scores of beams",
     "outputs/*", "pipelines/*",
 )  # fmt: skip
 PLAIN = "forward/call/as loaded"
@@ -29,7 +29,7 @@ PLAIN = "forward/call/as loaded"
 WAYS = (
     "load/auto/", "load/option/", "load/resized/", "load/made ", "load/tokenizer/made ",
     "load/tokenizer/saved ", "load/tokenizer/tokenizer.json ", "load/tokenizer/vocabulary ",
-    "load/tokenizer/use_fast", "load/tokenizer/class with ", "load/bfloat16", "load/float16",
+    "load/tokenizer/use_fast", "load/tokenizer/class with ",
 )  # fmt: skip
 
 

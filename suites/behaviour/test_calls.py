@@ -73,7 +73,7 @@ VISION = {
     "head mask": "model(**inputs, head_mask=torch.zeros(layers, heads))[0]",
     "types of a tuple": "[type(v).__name__ for v in model(**inputs, return_dict=False)]",
 }
-LONG = 300
+LONG = 160
 LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "encoder_layers")
 HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads", "encoder_attention_heads")
 GROUPED = ("ForMultipleChoice", "DoubleHeadsModel")  # rows are candidates of one question

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fixtures.applicability import applies_to, light, tokenizer, vision, walk_sample, walkable
+from fixtures.applicability import applies_to, tokenizer, vision, walkable
 from fixtures.ids import batch, labels
 from fixtures.lazy import torch
 from fixtures.loading import fresh_model, load_model
@@ -10,7 +10,6 @@ from fixtures.observe import source
 from fixtures.oracle import real_positions, run, tolerances
 from fixtures.tolerance import flattened
 
-HALVES = ("bfloat16", "float16")
 REQUIRED = ("input_ids", "decoder_input_ids", "pixel_values")
 TEXTS = (
     "Hello, how are you?",
@@ -122,39 +121,16 @@ def test_dtypes_and_kernels(checkpoint, observe):
             reproduce=f"transformers.{checkpoint.auto_class}.from_pretrained("
             f"checkpoint, torch_dtype={dtype!r}).dtype",
         )
-    for dtype in HALVES if walk_sample(checkpoint) and light(checkpoint) else ():
-        record_half(observe, checkpoint, dtype, inputs)
-
-
-def record_half(observe, checkpoint, dtype, inputs) -> None:
-    """What a model in half precision computes, and which of its parameters stay whole."""
-    made = {"torch_dtype": dtype}
-    code = f"model = transformers.{checkpoint.auto_class}.from_pretrained(checkpoint, **{made})\n"
-    model = None
-
-    def dtypes():
-        nonlocal model
-        model = fresh_model(checkpoint, attention=None, dtype=dtype)
-        return sorted({str(p.dtype) for p in model.parameters()})
-
-    shown = f"{code}sorted({{str(p.dtype) for p in model.parameters()}})"
-    observe.attempt(f"load/{dtype}", dtypes, group="outputs", reproduce=shown)
-    if model is None:
-        return
-    given = {n: v.to(model.dtype) if n == "pixel_values" else v for n, v in inputs.items()}
-    observe.attempt(
-        f"forward/{dtype}/numbers",
-        lambda: next(iter(flattened(run(model, given, output_attentions=False)).values())).float(),
-        group="numbers",
-        tolerance=max(tolerances(checkpoint, inputs, dtype).values(), default=None),
-        reproduce=code + source("model(**inputs)[0]", {"inputs": inputs}, ""),
-    )
 
 
 def summary(model, inputs):
-    """The dtype of the outputs, and their shapes."""
+    """The dtypes of the parameters and of the outputs, their shapes, and whether all are finite."""
     outputs = flattened(run(model, inputs, output_attentions=False))
-    return {name: [str(value.dtype), *value.shape] for name, value in outputs.items()}
+    return {
+        "parameters": sorted({str(p.dtype) for p in model.parameters()}),
+        "finite": all(bool(v.isfinite().all()) for v in outputs.values() if v.is_floating_point()),
+        **{name: [str(value.dtype), *value.shape] for name, value in outputs.items()},
+    }
 
 
 @applies_to(walkable & ~vision, tokenizer)

@@ -83,21 +83,15 @@ TASKS = {
         ),
     ),
 }
-# tasks that other names are asked for, or that another head serves
+# what else a head serves
 MORE = {
     "SequenceClassification": (
-        ("sentiment-analysis", ("pipe(texts[0])",)),
-        (
-            "zero-shot-classification",
-            ("pipe(texts[1], candidate_labels=['a', 'b'])",),
-        ),
+        ("zero-shot-classification", ("pipe(texts[1], candidate_labels=['a', 'b'])",)),
     ),
-    "TokenClassification": (("ner", ("pipe(texts[1])",)),),
     "Seq2SeqLM": (
         ("summarization", (f"pipe(texts[0], {SHORT})",)),
         ("translation", (f"pipe(texts[0], src_lang='en_XX', tgt_lang='de_DE', {SHORT})",)),
     ),
-    "CausalLM": (("feature-extraction", ("pipe(texts[0])[0][0][:8]",)),),
 }
 IMAGES = ("image-classification", ("pipe(image)", "pipe(image, top_k=2)"))
 

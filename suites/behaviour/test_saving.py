@@ -34,7 +34,6 @@ OPTIONS = {
     "output_attentions=True": "list(model(**inputs))",
     "use_cache=False": "list(model(**inputs))",
     "low_cpu_mem_usage=True": "sorted({str(p.device) for p in model.parameters()})",
-    "device_map='auto'": "sorted({str(p.device) for p in model.parameters()})",
     "tie_word_embeddings=True": "tied(model)",
     "tie_word_embeddings=False": "tied(model)",
     "no_such_field=1": "model.config.to_dict().get('no_such_field')",
