@@ -21,7 +21,7 @@ EFFECTS = frozenset({Verdict.CHANGED, Verdict.BROKE, Verdict.REPAIRED})
 LATER = ("outputs", "numbers", "generation")
 # Calls that ask for something of their own: that one of them changed says nothing of the plain ones.
 SPECIAL = (
-    "forward/call/*", "forward/cache/*", "*/best scores", "*/scores of beams",
+    "forward/call/*", "forward/cache/*",
     "outputs/*", "pipelines/*",
 )  # fmt: skip
 PLAIN = "forward/call/as loaded"
@@ -171,6 +171,7 @@ class Causes:
         self.numbers: dict[str, Finding] = {}
         self.loading: dict[Verdict, Finding] = {}
         self.ways: dict[str, Finding] = {}
+        self.outcomes: dict[tuple[str, Verdict], Finding] = {}
         for finding in findings:
             self.add(finding)
         if steady:
@@ -181,6 +182,7 @@ class Causes:
         seen, verdict = finding.seen, finding.judgement.verdict
         if verdict not in EFFECTS:
             return
+        self.outcomes.setdefault((seen.observation, verdict), finding)
         if finding.section == "load":
             self.ways[seen.observation] = finding
             if verdict is not Verdict.CHANGED:
@@ -200,7 +202,9 @@ class Causes:
             return None
         if verdict in (Verdict.VANISHED, Verdict.APPEARED):
             outcome = Verdict.BROKE if verdict is Verdict.VANISHED else Verdict.REPAIRED
-            return self.of_way(finding) or self.loading.get(outcome)
+            return (
+                self.of_call(finding, outcome) or self.of_way(finding) or self.loading.get(outcome)
+            )
         if verdict not in EFFECTS:
             return None
         causes: tuple[Finding | None, ...] = (
@@ -211,6 +215,14 @@ class Causes:
             self.facts.get(LAST.get(finding.section, "")),
         )
         return next((cause for cause in causes if cause), None)
+
+    def of_call(self, finding: Finding, outcome: Verdict) -> Finding | None:
+        """The call that raises, or no longer does, for what else is seen of its value."""
+        name = finding.seen.observation
+        while name := name.rpartition("/")[0]:
+            if found := self.outcomes.get((name, outcome)):
+                return found
+        return None
 
     def of_way(self, finding: Finding) -> Finding | None:
         """What one way of loading a tokenizer gives, for what was seen of that tokenizer."""

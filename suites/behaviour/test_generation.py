@@ -83,7 +83,7 @@ def test_generation_modes(checkpoint, model, observe):
             observe(
                 f"generation/{mode}/scores of beams",
                 best[0],
-                group="numbers",
+                group="generation",
                 tolerance=allowed and SUMMED * allowed,
                 reproduce=source(
                     f"model.generate(**inputs, **{told}).sequences_scores", {"inputs": inputs}, ""

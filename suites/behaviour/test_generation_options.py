@@ -347,7 +347,7 @@ def observe_ids(checkpoint, observe, model, name, inputs, options, usual=USUAL) 
         observe(
             f"generation/{name}/best scores",
             torch.stack(scores),
-            group="numbers",
+            group="generation",
             tolerance=None if limit is None else GUIDED * limit,
         )
 

@@ -67,6 +67,19 @@ def test_another_way_of_loading_takes_nothing_else_away(tmp_path: Path) -> None:
     assert roots(found) == {made, "api/tokenizer/look_up"}
 
 
+def test_a_call_that_raises_takes_its_scores_with_it(tmp_path: Path) -> None:
+    """What is seen of a value is gone where the call raises, and nothing else is."""
+    base = [
+        seen("generation/watermark", exact([1]), "generation"),
+        seen("generation/watermark/best scores", numbers(1.0), "generation"),
+        seen("generation/greedy/best scores", numbers(1.0), "generation"),
+    ]
+    found = compared(
+        tmp_path, base, [seen("generation/watermark", error("internal"), "generation")]
+    )
+    assert roots(found) == {"generation/watermark", "generation/greedy/best scores"}
+
+
 @pytest.mark.parametrize(
     ("kind", "verdict"), [("relative_key", Verdict.EXPECTED), ("absolute", Verdict.CHANGED)]
 )
