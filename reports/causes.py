@@ -19,6 +19,18 @@ from reports.verdict import Verdict
 
 EFFECTS = frozenset({Verdict.CHANGED, Verdict.BROKE, Verdict.REPAIRED})
 LATER = ("outputs", "numbers", "generation")
+# Calls that ask for something of their own: that one of them changed says nothing of the plain ones.
+SPECIAL = (
+    "forward/call/*", "forward/cache/*",
+    "outputs/*", "pipelines/*",
+)  # fmt: skip
+PLAIN = "forward/call/as loaded"
+# Other ways to load than the plain one: that one of them raises takes nothing else away.
+WAYS = (
+    "load/auto/", "load/option/", "load/resized/", "load/made ", "load/tokenizer/made ",
+    "load/tokenizer/saved ", "load/tokenizer/tokenizer.json ", "load/tokenizer/vocabulary ",
+    "load/tokenizer/use_fast", "load/tokenizer/class with ",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +62,7 @@ FAMILIES = (  # the first that can explain a finding does
     Family("files", ("*digest*",), ("tokenization", *LATER)),
     Family("dtype", ("*dtype*",), LATER, DEFAULTS),
     Family("attention", ("*attention*", "*attn*"), ("numbers", "generation"), DEFAULTS),
+    Family("weights", ("load/model/weights", "load/model/size"), LATER),
     Family("generation", ("*generation*",), ()),
     Family("fingerprint", ("*fingerprint*",), ()),
     Family(
@@ -64,7 +77,17 @@ FAMILIES = (  # the first that can explain a finding does
         ("tokenization",),
         tuple(
             f"tokenization/{name}*"
-            for name in ("batch", "chat mask", "cut", "keys", "pad", "pair", "windows", "words")
+            for name in (
+                "batch",
+                "chat mask",
+                "collated",
+                "cut",
+                "keys",
+                "pad",
+                "pair",
+                "windows",
+                "words",
+            )
         ),
     ),
     Family(
@@ -93,6 +116,12 @@ def family(observation: str) -> Family | None:
     return next(
         (f for f in FAMILIES if any(fnmatchcase(observation, glob) for glob in f.globs)), None
     )
+
+
+def is_plain(finding: Finding) -> bool:
+    """Whether numbers come of a call that asks for nothing of its own."""
+    name = finding.seen.observation
+    return name == PLAIN or not any(fnmatchcase(name, glob) for glob in SPECIAL)
 
 
 def renamed(fact: Family, finding: Finding) -> bool:
@@ -142,6 +171,7 @@ class Causes:
         self.numbers: dict[str, Finding] = {}
         self.loading: dict[Verdict, Finding] = {}
         self.ways: dict[str, Finding] = {}
+        self.outcomes: dict[tuple[str, Verdict], Finding] = {}
         for finding in findings:
             self.add(finding)
         if steady:
@@ -152,15 +182,17 @@ class Causes:
         seen, verdict = finding.seen, finding.judgement.verdict
         if verdict not in EFFECTS:
             return
+        self.outcomes.setdefault((seen.observation, verdict), finding)
         if finding.section == "load":
             self.ways[seen.observation] = finding
             if verdict is not Verdict.CHANGED:
-                self.loading.setdefault(verdict, finding)
+                if not seen.observation.startswith(WAYS):
+                    self.loading.setdefault(verdict, finding)
             elif (fact := family(seen.observation)) and not renamed(fact, finding):
                 self.facts.setdefault(fact.name, finding)
         elif finding.section == "tokenization" and seen.value.get("type") == "ids":
             self.ids.setdefault(seen.input, finding)
-        elif finding.section == "numbers" and verdict is Verdict.CHANGED:
+        elif finding.section == "numbers" and verdict is Verdict.CHANGED and is_plain(finding):
             self.numbers.setdefault(seen.input, finding)
 
     def of(self, finding: Finding) -> Finding | None:
@@ -170,7 +202,9 @@ class Causes:
             return None
         if verdict in (Verdict.VANISHED, Verdict.APPEARED):
             outcome = Verdict.BROKE if verdict is Verdict.VANISHED else Verdict.REPAIRED
-            return self.of_way(finding) or self.loading.get(outcome)
+            return (
+                self.of_call(finding, outcome) or self.of_way(finding) or self.loading.get(outcome)
+            )
         if verdict not in EFFECTS:
             return None
         causes: tuple[Finding | None, ...] = (
@@ -182,13 +216,22 @@ class Causes:
         )
         return next((cause for cause in causes if cause), None)
 
+    def of_call(self, finding: Finding, outcome: Verdict) -> Finding | None:
+        """The call that raises, or no longer does, for what else is seen of its value."""
+        name = finding.seen.observation
+        while name := name.rpartition("/")[0]:
+            if found := self.outcomes.get((name, outcome)):
+                return found
+        return None
+
     def of_way(self, finding: Finding) -> Finding | None:
         """What one way of loading a tokenizer gives, for what was seen of that tokenizer."""
         way = finding.seen.observation.replace("tokenization/", "load/tokenizer/", 1)
         if finding.section != "tokenization":
             return None
-        if rebuilt := self.ways.get(f"{way}/pipeline"):
-            return rebuilt
+        for part in ("length", "pipeline"):
+            if rebuilt := self.ways.get(f"{way}/{part}"):
+                return rebuilt
         found = self.ways.get(way)
         # another name for the class encodes alike
         return None if found and found.explanation and not found.explanation.defect else found
@@ -212,7 +255,10 @@ class Causes:
         return next((self.facts[name] for name in able if name in self.facts), None)
 
     def of_numbers(self, finding: Finding) -> Finding | None:
-        """Other numbers, for the same input where seen."""
-        if finding.section != "generation" or not self.numbers:
+        """Other numbers of a plain call, for the same input where seen; they do not explain each other."""
+        later = finding.section == "generation" or (
+            finding.section == "numbers" and not is_plain(finding)
+        )
+        if not later or not self.numbers or finding.judgement.verdict is not Verdict.CHANGED:
             return None
         return self.numbers.get(finding.seen.input) or next(iter(self.numbers.values()))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from reports.causes import attribute, family
 from reports.distance import coarser
-from reports.explanations import Explanation, Subject
+from reports.explanations import Explanation, Subject, shown
 from reports.finding import CHECKPOINTS, Entry, Finding, section_of
 from reports.grouping import entries
 from reports.notes import notes
@@ -132,10 +132,15 @@ def explain(
     for finding in findings:
         if finding.section == "load":
             facts.setdefault(finding.seen.checkpoint, set()).add(finding.seen.observation)
+    given: dict[str, set[str]] = {}
+    for observation in base.observations.values():
+        if observation.observation.startswith("load/config/"):
+            fact = f"{observation.observation}={shown(observation)}"
+            given.setdefault(observation.checkpoint, set()).add(fact)
     for finding in findings:
         name = finding.seen.checkpoint
         model = str(finding.checkpoint.get("model_type") or "")
-        subject = Subject(model, tokenizers.get(name, ()), facts.get(name, ()))
+        subject = Subject(model, tokenizers.get(name, ()), facts.get(name, ()), given.get(name, ()))
         if finding.section != CHECKPOINTS:
             finding.explanation = next(
                 (

@@ -41,6 +41,7 @@ REQUIRED = {"id", "cause", "release", "link", "observations"}
 OPTIONAL = {
     "checkpoints",
     "facts",
+    "given",
     "models",
     "tokenizers",
     "verdicts",
@@ -60,11 +61,15 @@ class ExplanationError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A checkpoint: its model_type, the tokenizer classes its records name, its changed load facts."""
+    """A checkpoint: its model_type, the tokenizer classes its records name, its changed load facts.
+
+    given: `observation=value` for each fact of the older record.
+    """
 
     model: str = ""
     tokenizers: Collection[str] = ()
     facts: Collection[str] = ()
+    given: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,7 @@ class Explanation:
     models: tuple[str, ...]
     tokenizers: tuple[str, ...]
     facts: tuple[str, ...]
+    given: tuple[str, ...]
     verdicts: frozenset[Verdict]
     base: re.Pattern[str] | None
     new: re.Pattern[str] | None
@@ -118,6 +124,7 @@ class Explanation:
             and (not self.models or any_matches([subject.model], self.models))
             and (not self.tokenizers or any_matches(subject.tokenizers, self.tokenizers))
             and (not self.facts or any_matches(subject.facts, self.facts))
+            and (not self.given or any_matches(subject.given, self.given))
             and (self.edit is None or all(map(self.edit.fullmatch, judgement.edits)))
             and (self.base is None or self.base.fullmatch(shown(base)) is not None)
             and (self.new is None or self.new.fullmatch(shown(new)) is not None)
@@ -194,6 +201,7 @@ def explanation_from(entry: Mapping[str, Any]) -> Explanation:
         tuple(entry.get("models", ())),
         tuple(entry.get("tokenizers", ())),
         tuple(entry.get("facts", ())),
+        tuple(entry.get("given", ())),
         verdicts,
         **patterns,
         defect=entry.get("defect", False),

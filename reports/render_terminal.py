@@ -47,6 +47,9 @@ def show(comparison: Comparison, console: Console) -> None:
         console.print(Text(f"  ! {note}", "yellow"))
     console.print()
     console.print(matrix(comparison))
+    if causes := wording.in_short(comparison.entries):
+        console.print()
+        console.print(in_short(causes))
     for section, entries in wording.sections(comparison.entries):
         console.print()
         console.print(Rule(Text(wording.section_title(section), "bold"), align="left", style="dim"))
@@ -73,6 +76,19 @@ def matrix(comparison: Comparison) -> Table:
         ]
         table.add_row(Text(plain(group, 30)), *cells)
     return table
+
+
+def in_short(causes: list[wording.Cause]) -> RenderableType:
+    """What fails, one line for each cause, the largest first."""
+    lines = [Text("In short, the failing observations by what changed", "bold")]
+    for cause in causes[:MOST]:
+        line = Text(no_wrap=True, overflow="ellipsis")
+        line.append(f"  {cause.verdict.value:<9}", plain_colour(cause.verdict))
+        line.append(f"{cause.count:>6,}  {cause.heading}")
+        lines.append(line)
+    if (left := len(causes) - MOST) > 0:
+        lines.append(Text(f"  and {left:,} more, each below", "dim"))
+    return Group(*lines)
 
 
 def plain_colour(verdict: Verdict) -> str:

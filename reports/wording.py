@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from reports.compare import Comparison
 from reports.distance import sentence
 from reports.finding import CHECKPOINTS, SECTIONS, SEVERITY, Entry
 from reports.text import counted, listed, plain
-from reports.verdict import Verdict
+from reports.verdict import FAILING, Verdict
 
 LIBRARIES = ("transformers", "tokenizers", "torch")  # what a title names first
+FEW = 4  # causes that are read at a glance without a list of them
 NAMED = 2  # observations named in a heading; more are named below it
 TITLES = {
     "checkpoints": "Checkpoints in one record only",
@@ -79,6 +81,30 @@ def sections(entries: Sequence[Entry]) -> list[tuple[str, list[Entry]]]:
 def columns(comparison: Comparison) -> list[Verdict]:
     """The verdicts that were given, harmless ones first."""
     return [verdict for verdict in Verdict if comparison.totals[verdict]]
+
+
+@dataclass
+class Cause:
+    """What changed in a few words, the worst that came of it, and of how many observations."""
+
+    heading: str
+    verdict: Verdict
+    count: int
+
+
+def in_short(entries: Sequence[Entry]) -> list[Cause]:
+    """One for each cause of something that fails, the largest first; none where they are few."""
+    found: dict[str, Cause] = {}
+    for entry in entries:
+        every = [one for one in (entry, *entry.descendants()) if one.verdict in FAILING]
+        if every:
+            worst = min((one.verdict for one in every), key=SEVERITY.index)
+            cause = found.setdefault(heading(entry), Cause(heading(entry), worst, 0))
+            cause.verdict = min(cause.verdict, worst, key=SEVERITY.index)
+            cause.count += sum(len(one.findings) for one in every)
+    if len(found) < FEW:
+        return []
+    return sorted(found.values(), key=lambda cause: (-cause.count, cause.heading))
 
 
 def heading(entry: Entry) -> str:

@@ -6,14 +6,14 @@ import pytest
 
 # first part of an observation's name -> modules; others are looked for everywhere
 PLACES = {
-    "api": ("test_loading",),
+    "api": ("test_loading", "test_making"),
     "forward": ("test_calls", "test_forward", "test_saving"),
     "generation": ("test_generation", "test_generation_options"),
-    "load": ("test_loading", "test_saving", "test_tokenization", "test_images"),
+    "load": ("test_loading", "test_making", "test_saving", "test_tokenization", "test_images"),
     "outputs": ("test_forward", "test_calls"),
     "persistence": ("test_saving", "test_tokenization", "test_tokenizer_calls"),
     "pipelines": ("test_pipelines",),
-    "tokenization": ("test_tokenization", "test_tokenizer_calls", "test_chats"),
+    "tokenization": ("test_tokenization", "test_tokenizer_calls", "test_chats", "test_making"),
     "vision": ("test_images",),
 }
 

@@ -8,6 +8,7 @@ import pytest
 
 from fixtures.applicability import (
     applies_to,
+    computes_positions,
     decoder,
     head,
     light,
@@ -15,7 +16,7 @@ from fixtures.applicability import (
     walk_sample,
     walkable,
 )
-from fixtures.ids import batch, labels, pixels
+from fixtures.ids import batch, labels, max_length, ordinary_ids, pixels
 from fixtures.lazy import torch
 from fixtures.loading import cache_layers, load_model
 from fixtures.observe import source
@@ -49,6 +50,7 @@ CACHED = {
     "continued": "model(ids[:, 5:], past_key_values=model(ids[:, :5], use_cache=True).past_key_values)[0]",
     "continued with a whole mask": "model(ids[:, 5:], attention_mask=mask, "
     "past_key_values=model(ids[:, :5], use_cache=True).past_key_values)[0]",
+    "packed texts": "model(ids[:1], position_ids=torch.tensor([[0, 1, 2, 3, 0, 1, 2, 3, 4]]), use_cache=False)[0]",
     "cache, indexed": "model(ids, use_cache=True).past_key_values[0][0].shape",
     "cache, counted": "len(model(ids, use_cache=True).past_key_values)",
     "an empty cache": "model(ids, past_key_values=transformers.DynamicCache())[0]",
@@ -71,6 +73,7 @@ VISION = {
     "head mask": "model(**inputs, head_mask=torch.zeros(layers, heads))[0]",
     "types of a tuple": "[type(v).__name__ for v in model(**inputs, return_dict=False)]",
 }
+LONG = 160
 LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "encoder_layers")
 HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads", "encoder_attention_heads")
 GROUPED = ("ForMultipleChoice", "DoubleHeadsModel")  # rows are candidates of one question
@@ -145,6 +148,27 @@ def test_caches(checkpoint, default, observe):
     observe.attempt("forward/cache/a tuple", no_gradients(handed_on), group="numbers")
 
 
+@applies_to(of_text, light, walk_sample)
+def test_long_texts(checkpoint, default, observe):
+    """A text that fills the table of positions, or is twice as long as trained for; a short one after it."""
+    limit = max_length(checkpoint) or LONG
+    count = min(2 * limit if computes_positions(checkpoint) else limit, LONG)
+    inputs = given(checkpoint, 71)
+    if inputs["input_ids"].dim() != 2:
+        return
+    drawn = torch.Generator().manual_seed(71)
+    ordinary = torch.tensor(ordinary_ids(checkpoint))
+    rest = {n: v[:1] for n, v in inputs.items() if n.startswith("decoder")}
+    long = {
+        "input_ids": ordinary[torch.randint(len(ordinary), (1, count), generator=drawn)],
+        **rest,
+    }
+    # a model of its own: what a long text leaves behind is part of what is seen
+    names = {"model": copy.deepcopy(default), "long": long, "inputs": inputs}
+    asked = {"a long text": "model(**long)[0]", "a short text after it": "model(**inputs)[0]"}
+    observe_calls(checkpoint, observe, "forward/call", asked, names, long)
+
+
 @applies_to(vision, light, walk_sample)
 def test_ways_to_see(checkpoint, default, observe):
     """Images of the configured size and of another."""
@@ -158,9 +182,9 @@ def test_ways_to_see(checkpoint, default, observe):
     observe_calls(checkpoint, observe, "forward/call", VISION, names)
 
 
-def observe_calls(checkpoint, observe, place, asked, names) -> None:
-    """The values of expressions over a model, numbers with the error allowed to its outputs."""
-    limits = tolerances(checkpoint, batch(checkpoint, [9, 9], seed=67))
+def observe_calls(checkpoint, observe, place, asked, names, typical=None) -> None:
+    """The values of expressions over a model, numbers with the error allowed on typical inputs."""
+    limits = tolerances(checkpoint, typical or batch(checkpoint, [9, 9], seed=67))
     allowed = max(limits.values(), default=None)
     with torch.no_grad():
         for name, expression in asked.items():
@@ -189,6 +213,10 @@ def test_losses_of_words(checkpoint, default, observe):
     for name, expression in (
         ("loss as loaded", "model(**inputs, labels=targets).loss"),
         ("loss of a counted batch", "model(**inputs, labels=targets, num_items_in_batch=5).loss"),
+        (
+            "loss of labels shifted before",
+            "model(**inputs, labels=targets, shift_labels=targets.roll(-1, 1)).loss",
+        ),
         ("loss of nothing", "model(**inputs, labels=torch.full_like(targets, -100)).loss"),
         ("keys with a loss", "list(model(**inputs, labels=targets))"),
     ):

@@ -124,9 +124,13 @@ def test_dtypes_and_kernels(checkpoint, observe):
 
 
 def summary(model, inputs):
-    """The dtype of the outputs, and their shapes."""
+    """The dtypes of the parameters and of the outputs, their shapes, and whether all are finite."""
     outputs = flattened(run(model, inputs, output_attentions=False))
-    return {name: [str(value.dtype), *value.shape] for name, value in outputs.items()}
+    return {
+        "parameters": sorted({str(p.dtype) for p in model.parameters()}),
+        "finite": all(bool(v.isfinite().all()) for v in outputs.values() if v.is_floating_point()),
+        **{name: [str(value.dtype), *value.shape] for name, value in outputs.items()},
+    }
 
 
 @applies_to(walkable & ~vision, tokenizer)

@@ -40,6 +40,8 @@ GENERATE = (
     "inputs.pop('token_type_ids', None)\n"
     "tokenizer.decode(model.generate({})[0], skip_special_tokens=True)"
 )
+# Ten log-probabilities, each off by twice the error of logits, by a length of one at the least.
+SUMMED = 20
 PROMPTS = ("The capital of France is", "one two three", "Hello", " leading space")
 # A large model's step costs as much as a tiny one's text: the modes and prompts it is asked for.
 FEW_MODES = ("greedy", "beams", "repetition penalty", "sampled, top p")
@@ -53,8 +55,9 @@ def test_generation_modes(checkpoint, model, observe):
     inputs = {n: given[n] for n in ("input_ids", "attention_mask")}
     allowed = tolerances(checkpoint, given).get("logits")
     for mode in MODES if light(checkpoint) else FEW_MODES:
+        best = []
 
-        def generated(options=MODES[mode]):
+        def generated(options=MODES[mode], best=best):
             torch.manual_seed(0)
             out = model.generate(
                 **inputs,
@@ -64,6 +67,7 @@ def test_generation_modes(checkpoint, model, observe):
                 return_dict_in_generate=True,
                 **options,
             )
+            best.append(out.get("sequences_scores"))
             return as_generated(out)
 
         options = {"max_new_tokens": 10, "pad_token_id": pad_id(checkpoint), **MODES[mode]}
@@ -74,6 +78,17 @@ def test_generation_modes(checkpoint, model, observe):
             tolerance=allowed,
             reproduce=source(f"model.generate(**inputs, **{options})", {"inputs": inputs}, ""),
         )
+        if best and best[0] is not None:
+            told = {**options, "output_scores": True, "return_dict_in_generate": True}
+            observe(
+                f"generation/{mode}/scores of beams",
+                best[0],
+                group="generation",
+                tolerance=allowed and SUMMED * allowed,
+                reproduce=source(
+                    f"model.generate(**inputs, **{told}).sequences_scores", {"inputs": inputs}, ""
+                ),
+            )
 
 
 def as_generated(out):

@@ -26,6 +26,7 @@ from fixtures.plugin import loaded
 from suites.behaviour.test_generation import as_generated
 
 NEW = 6
+LONGER = 30  # than the length that is the default
 GREEDY = {"do_sample": False, "num_beams": 1}
 BEAMS = {"do_sample": False, "num_beams": 3}
 SAMPLED = {"do_sample": True, "num_beams": 1}
@@ -79,6 +80,13 @@ def rules(checkpoint):
         "chunks of the prompt": {**GREEDY, "prefill_chunk_size": 4},
         "a length": {**GREEDY, "max_new_tokens": None, "max_length": 13},
         "a least length": {**GREEDY, "min_length": 13},
+        "a processor of its own": {**GREEDY, "logits_processor": [Turned()]},
+        "a processor given twice": {
+            **GREEDY,
+            "repetition_penalty": 1.3,
+            "logits_processor": [transformers.RepetitionPenaltyLogitsProcessor(2.0)],
+        },
+        "a criterion of its own": {**GREEDY, "stopping_criteria": [Enough()]},
         "no tokens": {**GREEDY, "max_new_tokens": 0},
         "an unknown option": {**GREEDY, "no_such_option": 3},
         "watermark": {**GREEDY, "watermarking_config": {"bias": 2.5, "seeding_scheme": "lefthash"}},
@@ -86,6 +94,30 @@ def rules(checkpoint):
         "cache static, beams": {**BEAMS, "cache_implementation": "static"},
         "allowed tokens": {**GREEDY, "prefix_allowed_tokens_fn": Allowed((one, two, three))},
     }
+
+
+class Turned:
+    """The least likely token becomes the likeliest."""
+
+    def __call__(self, before, scores):
+        return -scores
+
+    def __repr__(self):
+        return "lambda before, scores: -scores"
+
+
+class Enough:
+    """Three tokens are enough."""
+
+    def __init__(self):
+        self.steps = 0
+
+    def __call__(self, before, scores, **given):
+        self.steps += 1
+        return torch.full((len(before),), self.steps >= 3)
+
+    def __repr__(self):
+        return "a callable that is true at its third call"
 
 
 class Allowed:
@@ -135,6 +167,11 @@ def test_generation_inputs(checkpoint, default, observe):
         ("no prompt", {}, GREEDY),
     ):
         observe_ids(checkpoint, observe, default, name, inputs, options)
+    long = {"input_ids": batch(checkpoint, [LONGER], seed=79)["input_ids"]}
+    observe_ids(checkpoint, observe, default, "a long prompt, defaults", long, {}, {})
+    for name, inputs in (("a long prompt", long), ("padded, static cache", padded)):
+        options = {**GREEDY, "cache_implementation": "static"} if "static" in name else GREEDY
+        observe_ids(checkpoint, observe, default, name, inputs, options)
 
 
 def flipped(padded):
@@ -150,7 +187,7 @@ def flipped(padded):
 
 @applies_to(walkable, generates, light, options_sample)
 def test_generation_settings(checkpoint, default, observe):
-    """Settings given in an object, set on the model's, or in its configuration; a helper model."""
+    """Settings given in an object, set on the model's, or in its configuration."""
     _, one = prompts(checkpoint)
     pad, end = pad_id(checkpoint), eos_id(checkpoint)
     for name, settings in (
@@ -168,15 +205,33 @@ def test_generation_settings(checkpoint, default, observe):
     own.config = copy.deepcopy(default.config)
     own.config.max_length = 12
     observe_ids(checkpoint, observe, own, "a length in the configuration", one, GREEDY, {})
-    helper = {"assistant_model": copy.copy(default)}
-    observe_ids(checkpoint, observe, default, "assisted", one, {**GREEDY, **helper})
-    observe_ids(checkpoint, observe, default, "assisted, sampled", one, {**SAMPLED, **helper})
 
     def told():
         model = fresh_model(checkpoint, attention=None, max_length=12)
         return model.generate(**one, pad_token_id=pad)[0].tolist()
 
     observe.attempt("generation/a length told in loading", told, group="generation")
+
+
+@applies_to(walkable, generates, light, options_sample)
+def test_assisted_generation(checkpoint, default, observe, tmp_path):
+    """A helper model, the first layer for one, and what such calls leave behind in the model."""
+    _, one = prompts(checkpoint)
+    helper = {"assistant_model": copy.copy(default)}
+    observe_ids(checkpoint, observe, default, "assisted", one, {**GREEDY, **helper})
+    observe_ids(checkpoint, observe, default, "assisted, sampled", one, {**SAMPLED, **helper})
+    own = copy.deepcopy(default)
+    early = {**GREEDY, "assistant_early_exit": 1}
+    observe_ids(checkpoint, observe, own, "assisted by its first layer", one, early)
+    observe_ids(checkpoint, observe, own, "greedy, after its first layer assisted", one, GREEDY)
+
+    def saved():
+        model = copy.deepcopy(default)
+        model.generate(**one, **GREEDY, max_new_tokens=2, cache_implementation="static")
+        model.save_pretrained(tmp_path)
+        return sorted(file.name for file in tmp_path.iterdir())
+
+    observe.attempt("generation/files saved after a static cache", saved, group="generation")
 
 
 @applies_to(walkable, generates, light, options_sample, tokenizer)
@@ -287,12 +342,12 @@ def observe_ids(checkpoint, observe, model, name, inputs, options, usual=USUAL) 
         tolerance=allowed(checkpoint),
         reproduce=source(f"model.generate(**inputs, **{asked})", {"inputs": shown}, ""),
     )
+    limit = allowed(checkpoint)
     if scores and GREEDY.items() <= asked.items():
-        limit = allowed(checkpoint)
         observe(
             f"generation/{name}/best scores",
             torch.stack(scores),
-            group="numbers",
+            group="generation",
             tolerance=None if limit is None else GUIDED * limit,
         )
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 
-from fixtures.applicability import applies_to, own_weights, tokenizer
+from fixtures.applicability import applies_to, light, own_weights, tokenizer
 from fixtures.checkpoint import HEADS
 from fixtures.lazy import torch, transformers
 from fixtures.loading import SAFE, fresh_model, fresh_tokenizer, load_tokenizer
@@ -32,6 +33,8 @@ GENERATION_FACTS = (
 ).split()
 CONFIG = "config = transformers.AutoConfig.from_pretrained(checkpoint)\n"
 MODEL_CALLS = "forward generate save_pretrained from_pretrained resize_token_embeddings".split()
+# Named tokens are facts already, and attributes of the class in some versions only.
+NAMED = re.compile(r".*(_token|_token_id|special_tokens|special_tokens_ids|special_ids)")
 TOKENIZER_CALLS = (
     "__call__ decode batch_decode apply_chat_template save_pretrained pad encode_plus batch_encode_plus "
     "build_inputs_with_special_tokens prepare_for_model"
@@ -117,10 +120,18 @@ def test_model_facts(checkpoint, observe):
     for fact, expression in (
         ("dtype", "sorted({str(p.dtype) for p in model.parameters()})"),
         ("attention", "model.config._attn_implementation"),
+        ("size", "[model.num_parameters(), model.num_parameters(exclude_embeddings=True)]"),
+        ("generates", "model.can_generate()"),
+        (
+            "base",
+            "[model.base_model_prefix, type(model.base_model).__name__, model.main_input_name]",
+        ),
         ("parameters", "{n: list(p.shape) for n, p in model.named_parameters()}"),
     ):
         observe.evaluate(f"load/model/{fact}", expression, {"model": model}, group="load")
     observe.attempt("load/model/tied", lambda: tied(model), group="load")
+    if light(checkpoint):
+        observe_weights(observe, "load/model/weights", model, "model")
     generation = getattr(model, "generation_config", None)
     for name in GENERATION_FACTS if generation is not None else ():
         value = getattr(generation, name, None)
@@ -146,23 +157,42 @@ def test_auto_classes(checkpoint, observe):
         *(f"AutoModelFor{head}" for head in HEADS),
         "AutoModelForPreTraining",
     ]:
-        loader = getattr(transformers, name)
+        loader, made = getattr(transformers, name), []
 
-        def load(loader=loader):
+        def load(loader=loader, made=made):
             model, info = loader.from_pretrained(checkpoint.path, output_loading_info=True, **SAFE)
+            missing = sorted(info["missing_keys"])
+            made += [model, missing]
             return {
                 "class": type(model).__name__,
-                "missing": sorted(info["missing_keys"]),
+                "missing": missing,
                 "unexpected": sorted(info["unexpected_keys"]),
                 "mismatched": sorted(str(key) for key in info["mismatched_keys"]),
             }
 
-        observe.attempt(
-            f"load/auto/{name}",
-            load,
-            group="load",
-            reproduce=f"transformers.{name}.from_pretrained(checkpoint, output_loading_info=True)[1]",
-        )
+        code = f"transformers.{name}.from_pretrained(checkpoint"
+        shown = f"{code}, output_loading_info=True)[1]"
+        observe.attempt(f"load/auto/{name}", load, group="load", reproduce=shown)
+        if made and light(checkpoint):
+            observe_weights(observe, f"load/auto/{name}/weights", made[0], f"{code})", made[1])
+
+
+def is_missing(name, missing) -> bool:
+    """Whether a weight is among those that were missed, which 4.x names with or without the base's prefix."""
+    return any(f".{one}".endswith(f".{name}") or f".{name}".endswith(f".{one}") for one in missing)
+
+
+def observe_weights(observe, name, model, code, missing=()) -> None:
+    """The sum of the magnitudes of all weights that were loaded, whatever they are called."""
+    loaded = (p for name, p in model.named_parameters() if not is_missing(name, missing))
+    total = math.fsum(float(p.detach().double().abs().sum()) for p in loaded)
+    observe(
+        name,
+        torch.tensor(total, dtype=torch.float64),
+        group="load",
+        tolerance=1e-9 * total,
+        reproduce=f"sum(p.abs().sum() for p in {code}.parameters())",
+    )
 
 
 @applies_to(own_weights)
@@ -202,16 +232,24 @@ def test_signatures(model, observe):
     theirs = dir(torch.nn.Module)
     for name in (n for n in dir(model) if n not in (*MODEL_CALLS, *theirs)):
         if not name.startswith("_") and name not in model._modules:
-            observe(
-                f"api/model/{name}", "there", group="api", reproduce=f"hasattr(model, {name!r})"
-            )
+            observe_there(observe, "model", name)
 
 
 @applies_to(tokenizer)
 def test_tokenizer_signatures(tokenizer, observe):
-    """The parameters of the calls a user makes to a tokenizer."""
+    """The parameters of the calls a user makes to a tokenizer, and all else that it offers."""
     for name in TOKENIZER_CALLS:
         observe_signature(observe, f"tokenizer.{name}", getattr(tokenizer, name, None))
+    for name in (n for cls in type(tokenizer).__mro__[:-1] for n in vars(cls)):
+        if not (name.startswith("_") or NAMED.fullmatch(name) or name in TOKENIZER_CALLS):
+            observe_there(observe, "tokenizer", name)
+
+
+def observe_there(observe, subject, name) -> None:
+    """That an object has an attribute."""
+    observe(
+        f"api/{subject}/{name}", "there", group="api", reproduce=f"hasattr({subject}, {name!r})"
+    )
 
 
 def observe_signature(observe, name, function) -> None:

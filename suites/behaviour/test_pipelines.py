@@ -83,6 +83,16 @@ TASKS = {
         ),
     ),
 }
+# what else a head serves
+MORE = {
+    "SequenceClassification": (
+        ("zero-shot-classification", ("pipe(texts[1], candidate_labels=['a', 'b'])",)),
+    ),
+    "Seq2SeqLM": (
+        ("summarization", (f"pipe(texts[0], {SHORT})",)),
+        ("translation", (f"pipe(texts[0], src_lang='en_XX', tgt_lang='de_DE', {SHORT})",)),
+    ),
+}
 IMAGES = ("image-classification", ("pipe(image)", "pipe(image, top_k=2)"))
 
 
@@ -91,7 +101,8 @@ def test_text_pipelines(checkpoint, observe):
     """The pipeline of a head over texts, from the directory alone."""
     if checkpoint.head in TASKS:
         names = {"texts": list(TEXTS), "chat": CHAT, "torch": torch}
-        observe_pipeline(checkpoint, observe, TASKS[checkpoint.head], names)
+        for asked in (TASKS[checkpoint.head], *MORE.get(checkpoint.head, ())):
+            observe_pipeline(checkpoint, observe, asked, names)
 
 
 @applies_to(walkable, processor, light, walk_sample, head("ImageClassification"))

@@ -20,7 +20,7 @@ from fixtures.applicability import (
 from fixtures.checkpoint import Checkpoint
 from fixtures.ids import batch
 from fixtures.lazy import torch, transformers
-from fixtures.loading import SAFE, fresh_model, load_model
+from fixtures.loading import SAFE, fresh_model
 from fixtures.observe import source
 from fixtures.oracle import tolerances
 from fixtures.plugin import loaded
@@ -55,8 +55,8 @@ embeds = walkable & ~vision
 
 @pytest.fixture
 def single(checkpoint):
-    """The checkpoint's model in float32, eager attention; shared."""
-    return loaded(load_model, checkpoint, "eager", "float32", "cpu")
+    """The checkpoint's model in float32, eager attention; its own, for generation may leave caches in it."""
+    return loaded(fresh_model, checkpoint)
 
 
 def inputs_of(checkpoint: Checkpoint):
@@ -178,8 +178,6 @@ def test_saved_model(checkpoint, single, observe, tmp_path):
     )
 
     def files():
-        # others computed a loss with this model, which writes what it inferred into it
-        single.config.problem_type = checkpoint.config.get("problem_type")
         single.save_pretrained(tmp_path)
         return sorted(file.name for file in tmp_path.iterdir())
 

@@ -175,6 +175,15 @@ def test_saved_and_reloaded(checkpoint, tokenizer, observe, tmp_path):
         reproduce="import tempfile\n"
         "sorted(p.rsplit('/', 1)[-1] for p in tokenizer.save_pretrained(tempfile.mkdtemp()))",
     )
+    alone = tmp_path / "vocabulary"
+    alone.mkdir()
+    observe.attempt(
+        "persistence/vocabulary files",
+        lambda: sorted(p.rsplit("/", 1)[-1] for p in tokenizer.save_vocabulary(str(alone))),
+        group="outputs",
+        reproduce="import tempfile\n"
+        "sorted(p.rsplit('/', 1)[-1] for p in tokenizer.save_vocabulary(tempfile.mkdtemp()))",
+    )
     observe_loaded(
         observe,
         "saved and reloaded",
@@ -221,6 +230,12 @@ def observe_loaded(observe, label, load, code) -> None:
         lambda: pipeline(made[0]),
         group="load",
         reproduce=f"{code}\nstr(tokenizer.backend_tokenizer.normalizer)",
+    )
+    observe.attempt(
+        f"load/tokenizer/{label}/length",
+        lambda: len(made[0]),
+        group="load",
+        reproduce=f"{code}\nlen(tokenizer)",
     )
     for text in [HOSTILE, *texts()[FEW]]:
         observe.attempt(

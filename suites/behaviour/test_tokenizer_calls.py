@@ -61,6 +61,11 @@ CALLS = {
     "offsets of words": "tokenizer(words, is_split_into_words=True, return_offsets_mapping=True)['offset_mapping']",
     "pair of words": "tokenizer(words, ['one', 'two'], is_split_into_words=True)['input_ids']",
     "tokens of words": "tokenizer.tokenize(words, is_split_into_words=True)",
+    "its sizes": "[len(tokenizer.get_vocab()), tokenizer.vocab_size, len(tokenizer)]",
+    "its added tokens": "tokenizer.get_added_vocab()",
+    "again, after it was cut": "[len(tokenizer(text, truncation=True, max_length=5, padding='max_length')['input_ids']), tokenizer(text)['input_ids'], tokenizer(batch)['input_ids']][::2]",
+    "tokens for a sequence": "[tokenizer.max_len_single_sentence, tokenizer.max_len_sentences_pair]",
+    "copied": "__import__('copy').deepcopy(tokenizer)(text)['input_ids']",
     "pickled": "(lambda p: p.loads(p.dumps(tokenizer))(text)['input_ids'])(__import__('pickle'))",
     "trained anew": "(lambda t: [t.tokenize(other), sorted(set(t.all_special_tokens))])(tokenizer.train_new_from_iterator([other] * 3, 300)) if len(tokenizer) < 5000 else None",
 }
@@ -76,6 +81,8 @@ CHANGES = {
     "another eos": "setattr(tokenizer, 'eos_token', '<new>')",
     "pad is eos": "setattr(tokenizer, 'pad_token', tokenizer.eos_token)",
     "bos and eos": "(setattr(tokenizer, 'add_bos_token', True), setattr(tokenizer, 'add_eos_token', True))",
+    "another eos, by id": "setattr(tokenizer, 'eos_token_id', 5)",
+    "no pad": "setattr(tokenizer, 'pad_token', None)",
     "no bos": "setattr(tokenizer, 'add_bos_token', False)",
     "another language": "setattr(tokenizer, 'src_lang', 'de_DE')",
 }
