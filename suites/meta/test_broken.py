@@ -88,6 +88,23 @@ CONTENTS = {
         b'{"model": {"vocab": {"a": "b"}}}',
         "without an id",
     ),
+    "padding without end": (
+        "tokenizer.json",
+        merged("bert-sentiment", "tokenizer.json", padding={"strategy": {"Fixed": 10**9}}),
+        "ids or letters",
+    ),
+    "text that explodes": (
+        "tokenizer.json",
+        merged(
+            "bert-sentiment",
+            "tokenizer.json",
+            normalizer={
+                "type": "Sequence",
+                "normalizers": 5 * [{"type": "Replace", "content": "x" * 100}],
+            },
+        ),
+        "ids or letters",
+    ),
     "added without ids": ("added_tokens.json", b'{"a": -1}', "without ids"),
     "config cut off": ("config.json", b'{"model_type": "bert",', "not readable as JSON"),
     "config of bytes": ("config.json", b"\xff\xfe\x00", "not readable as JSON"),

@@ -8,6 +8,7 @@ from fixtures.answering import logits_of, scores
 from fixtures.applicability import (
     Predicate,
     applies_to,
+    colour_processor,
     encoder,
     encoder_decoder,
     generates,
@@ -15,7 +16,6 @@ from fixtures.applicability import (
     head,
     light,
     model_type,
-    processor,
     tokenizer,
     vision,
 )
@@ -333,7 +333,9 @@ def test_translation(checkpoint, tokenizer, model, expect):
     check_rewriting("translation_en_to_de", "translation_text", expect, tokenizer, model)
 
 
-@applies_to(processor, vision, head("ImageClassification"), light, offers("image-classification"))
+@applies_to(
+    colour_processor, vision, head("ImageClassification"), light, offers("image-classification")
+)
 def test_image_classification(checkpoint, processor, model, expect, observe):
     """Image classification gives every label its probability, largest first."""
     see = pipe("image-classification", model, image_processor=processor)
@@ -350,7 +352,7 @@ def test_image_classification(checkpoint, processor, model, expect, observe):
         expect.equal(value, rows[:count], then, image=source(image))
 
 
-@applies_to(processor, vision, has_fact("image-label"), offers("image-classification"))
+@applies_to(colour_processor, vision, has_fact("image-label"), offers("image-classification"))
 def test_image_classification_of_a_file(checkpoint, processor, model, expect):
     """A picture named by its file gets its label."""
     see = pipe("image-classification", model, image_processor=processor)
@@ -376,7 +378,7 @@ def test_feature_extraction(checkpoint, tokenizer, model, expect):
         )
 
 
-@applies_to(processor, vision, light, offers("image-feature-extraction"))
+@applies_to(colour_processor, vision, light, offers("image-feature-extraction"))
 def test_image_feature_extraction(checkpoint, processor, model, expect):
     """Features of a picture are the model's first output."""
     extract = pipe("image-feature-extraction", model, image_processor=processor)

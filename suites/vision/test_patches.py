@@ -7,11 +7,11 @@ import pytest
 from fixtures.agreement import agree_with_itself
 from fixtures.applicability import (
     applies_to,
+    colour_processor,
     convention,
     has_fact,
     head,
     model_type,
-    processor,
     vision,
 )
 from fixtures.ids import pixels as random_pixels
@@ -208,7 +208,7 @@ def opened(checkpoint, name):
 
 
 @convention
-@applies_to(vision, processor)
+@applies_to(vision, colour_processor)
 def test_processor_fits_the_model(checkpoint, processor, expect):
     """What the processor makes of a picture has the size that the model takes."""
     image = noise((70, 50), 6)

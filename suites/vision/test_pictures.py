@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from fixtures.applicability import Predicate, applies_to, convention, head, light, processor, vision
+from fixtures.applicability import (
+    Predicate,
+    applies_to,
+    colour_processor,
+    convention,
+    head,
+    light,
+    vision,
+)
 from fixtures.images import forms, gradient, source
 from fixtures.lazy import numpy
 from fixtures.pipelines import offers, pipe
@@ -16,7 +24,7 @@ leaves_arrays = Predicate(
 ORIENTATION, QUARTER = 0x0112, 6  # Exif 2.3, 4.6.4: the first row is the right-hand side
 
 
-@applies_to(processor, known_processor)
+@applies_to(colour_processor, known_processor)
 def test_crops_leave_the_middle(checkpoint, processor, expect):
     """A crop that leaves an odd number over leaves the larger part on the right and below."""
     image = gradient((31, 44))
@@ -29,7 +37,7 @@ def test_crops_leave_the_middle(checkpoint, processor, expect):
     expect.close(value, wanted, allowed(checkpoint), call, image=source(image), options=options)
 
 
-@applies_to(processor, known_processor, leaves_arrays)
+@applies_to(colour_processor, known_processor, leaves_arrays)
 def test_scaled_arrays_are_pictures(checkpoint, processor, expect):
     """An array of numbers from 0 to 1, told not to be scaled again, is the picture that it was."""
     from fixtures.reference.preprocess import settings
@@ -45,7 +53,7 @@ def test_scaled_arrays_are_pictures(checkpoint, processor, expect):
 
 
 @convention
-@applies_to(processor, known_processor)
+@applies_to(colour_processor, known_processor)
 def test_transparent_pictures_lie_on_white(checkpoint, processor, expect):
     """do_convert_rgb=True shows white where a picture is transparent."""
     from PIL import Image
@@ -61,7 +69,7 @@ def test_transparent_pictures_lie_on_white(checkpoint, processor, expect):
     expect.close(value, expected(checkpoint, [wanted]), allowed(checkpoint), call)
 
 
-@applies_to(processor, known_processor, leaves_arrays)
+@applies_to(colour_processor, known_processor, leaves_arrays)
 def test_every_channel_is_kept(checkpoint, processor, expect):
     """An array of four channels that nothing converts or normalises keeps all four."""
     image = gradient((41, 29))
@@ -75,7 +83,9 @@ def test_every_channel_is_kept(checkpoint, processor, expect):
     expect.close(value[:, :3], three, 0.0, f"{call}[:, :3]", image=source(image))
 
 
-@applies_to(processor, vision, head("ImageClassification"), light, offers("image-classification"))
+@applies_to(
+    colour_processor, vision, head("ImageClassification"), light, offers("image-classification")
+)
 def test_a_file_is_seen_upright(checkpoint, processor, model, expect, tmp_path):
     """A file that says how the camera was held is turned before it is looked at."""
     from PIL import Image

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fixtures.applicability import applies_to, convention, processor
+from fixtures.applicability import applies_to, colour_processor, convention
 from fixtures.checkpoint import read_json
 from fixtures.images import forms, gradient, noise, source, swatch
 from fixtures.lazy import torch
@@ -24,7 +24,7 @@ def pixels(processor, images, **options):
     return processor(images, return_tensors="pt", **options)["pixel_values"]
 
 
-@applies_to(processor, known_processor)
+@applies_to(colour_processor, known_processor)
 def test_pixels_equal_the_definition(checkpoint, processor, expect, observe):
     """Resized, cropped, scaled and normalised as the settings say, pixel by pixel, in red-green-blue."""
     for size in SIZES:
@@ -42,7 +42,7 @@ def test_pixels_equal_the_definition(checkpoint, processor, expect, observe):
     )
 
 
-@applies_to(processor, known_processor)
+@applies_to(colour_processor, known_processor)
 @settings(max_examples=10)
 @given(size=st.tuples(st.integers(2, 90), st.integers(4, 90)), seed=st.integers(0, 999))
 def test_any_image_equals_the_definition(checkpoint, processor, expect, size, seed):
@@ -57,7 +57,7 @@ def test_any_image_equals_the_definition(checkpoint, processor, expect, size, se
     )
 
 
-@applies_to(processor)
+@applies_to(colour_processor)
 def test_forms_of_an_image_agree(checkpoint, processor, expect):
     """A picture is the same as a PIL image, as an array and as a tensor, channels first or last."""
     image = gradient((41, 29))
@@ -69,7 +69,7 @@ def test_forms_of_an_image_agree(checkpoint, processor, expect):
         expect.close(pixels(processor, [value]), wanted, 0.0, call, image=source(image))
 
 
-@applies_to(processor)
+@applies_to(colour_processor)
 @pytest.mark.parametrize("layout", ["first", "last"])
 def test_channel_layout_is_honoured(checkpoint, processor, expect, layout):
     """input_data_format says where the channels are, also where the shape leaves it open."""
@@ -82,7 +82,7 @@ def test_channel_layout_is_honoured(checkpoint, processor, expect, layout):
     expect.close(value, wanted, 0.0, call, image=source(image))
 
 
-@applies_to(processor)
+@applies_to(colour_processor)
 def test_output_layout_is_honoured(checkpoint, processor, expect):
     """data_format="channels_last" moves the channels behind height and width, and nothing else."""
     image = gradient((41, 29))
@@ -92,7 +92,7 @@ def test_output_layout_is_honoured(checkpoint, processor, expect):
     expect.close(value, wanted, 0.0, call, image=source(image))
 
 
-@applies_to(processor)
+@applies_to(colour_processor)
 def test_batch_equals_singles(checkpoint, processor, expect):
     """Images of different sizes in one call give what each gives alone, in order."""
     images = [gradient((40, 30)), noise((64, 17), 1), noise((20, 90), 2)]
@@ -105,7 +105,7 @@ def test_batch_equals_singles(checkpoint, processor, expect):
     expect.close(together, apart, 0.0, call, images=shown)
 
 
-@applies_to(processor, known_processor)
+@applies_to(colour_processor, known_processor)
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK", "1"])
 def test_converted_images_equal_the_definition(checkpoint, processor, expect, mode):
     """Any kind of picture, converted to RGB first, is processed as the settings say."""
@@ -118,7 +118,7 @@ def test_converted_images_equal_the_definition(checkpoint, processor, expect, mo
 
 
 @convention
-@applies_to(processor, known_processor)
+@applies_to(colour_processor, known_processor)
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA"])
 def test_do_convert_rgb_converts(checkpoint, processor, expect, observe, mode):
     """do_convert_rgb=True makes three channels of a grey, palette or transparent picture."""
@@ -147,7 +147,7 @@ def test_do_convert_rgb_converts(checkpoint, processor, expect, observe, mode):
     )
 
 
-@applies_to(processor, known_processor)
+@applies_to(colour_processor, known_processor)
 @pytest.mark.parametrize("switch", ["do_resize", "do_rescale", "do_normalize", "do_center_crop"])
 def test_a_step_can_be_left_out(checkpoint, processor, expect, switch):
     """Each step happens when its switch is on and not when it is off, the others as before."""
@@ -162,7 +162,7 @@ def test_a_step_can_be_left_out(checkpoint, processor, expect, switch):
         expect.close(value, wanted, allowed(checkpoint, **{switch: on}), call, image=source(image))
 
 
-@applies_to(processor, known_processor)
+@applies_to(colour_processor, known_processor)
 @pytest.mark.parametrize("resample", [0, 2, 3], ids=["nearest", "bilinear", "bicubic"])
 def test_resampling_is_honoured(checkpoint, processor, expect, resample):
     """The interpolation asked for is Pillow's of that number."""
@@ -175,7 +175,7 @@ def test_resampling_is_honoured(checkpoint, processor, expect, resample):
     expect.close(value, wanted, allowed(checkpoint), call, image=source(image))
 
 
-@applies_to(processor, known_processor)
+@applies_to(colour_processor, known_processor)
 def test_numbers_of_a_call_win(checkpoint, processor, expect):
     """Size, scale, mean and spread given to a call are used instead of the settings'."""
     image = gradient((61, 47))
@@ -206,7 +206,7 @@ def test_numbers_of_a_call_win(checkpoint, processor, expect):
     )
 
 
-@applies_to(processor)
+@applies_to(colour_processor)
 def test_channels_keep_their_order(checkpoint, processor, expect):
     """Red is the first channel, green the second, blue the third."""
     for channel, colour in enumerate(("red", "green", "blue")):
@@ -216,7 +216,7 @@ def test_channels_keep_their_order(checkpoint, processor, expect):
         expect.equal(int(value.argmax()), channel, f"{call}.argmax()", image=source(image))
 
 
-@applies_to(processor)
+@applies_to(colour_processor)
 def test_what_a_processor_returns(checkpoint, processor, expect):
     """pixel_values and nothing else that varies: float32, as array, tensor or list the same numbers."""
     image = gradient((41, 29))
@@ -235,7 +235,7 @@ def test_what_a_processor_returns(checkpoint, processor, expect):
     expect.equal(processor.model_input_names, ["pixel_values"], "processor.model_input_names")
 
 
-@applies_to(processor)
+@applies_to(colour_processor)
 def test_an_image_is_left_alone(checkpoint, processor, expect):
     """Processing does not change the image it is given."""
     image = gradient((41, 29))
@@ -247,7 +247,7 @@ def test_an_image_is_left_alone(checkpoint, processor, expect):
         expect.true(bool(same), form, "an image that is as it was", CALL, image=source(image))
 
 
-@applies_to(processor)
+@applies_to(colour_processor)
 def test_a_saved_processor_is_the_same(checkpoint, processor, expect, tmp_path):
     """Saved and loaded again, a processor has the settings of the files and gives the same pixels."""
     processor.save_pretrained(tmp_path)
@@ -276,7 +276,7 @@ def test_a_saved_processor_is_the_same(checkpoint, processor, expect, tmp_path):
     )
 
 
-@applies_to(processor, known_processor)
+@applies_to(colour_processor, known_processor)
 def test_shortest_edge_keeps_the_shape(checkpoint, processor, expect):
     """size={"shortest_edge": n} makes the shorter side n and the other as long as the shape asks, rounded down."""
     only = {"do_center_crop": False, "do_rescale": False, "do_normalize": False}
@@ -289,7 +289,7 @@ def test_shortest_edge_keeps_the_shape(checkpoint, processor, expect):
         expect.equal(value["pixel_values"].shape[-2:], wanted, call, image=source(image))
 
 
-@applies_to(processor, known_processor)
+@applies_to(colour_processor, known_processor)
 def test_small_images_are_framed(checkpoint, processor, expect):
     """Cropping to more than there is puts the image in the middle of black."""
     image = gradient((20, 12))
