@@ -8,9 +8,15 @@ from fixtures.applicability import applies_to, decoder, generates, light, model_
 from fixtures.generating import generate_from, logits_tolerance, prompts, rules
 from fixtures.ids import ordinary_ids, pad_id, padded
 from fixtures.lazy import torch
+from fixtures.loading import load_model
 from fixtures.oracle import run
 
 STEPS = 3
+WAYS = {
+    "at once": {},
+    "in chunks": {"prefill_chunk_size": 2},
+    "into a fixed cache": {"cache_implementation": "static"},
+}
 
 
 def extended(row, steps, ahead):
@@ -35,9 +41,12 @@ def steps_are_passes(expect, model, dtype, given, read, how, **settings):
 
 
 @applies_to(decoder, generates, light)
-@pytest.mark.parametrize("chunk", [None, 2])
-def test_padded_prompts_are_read_in_place(checkpoint, model, dtype, expect, chunk):
-    """Several sequences of each padded prompt, read at once or in chunks, go on at the prompt's positions."""
+@pytest.mark.parametrize("way", WAYS)
+def test_padded_prompts_are_read_in_place(checkpoint, device, dtype, expect, way):
+    """Several sequences of each padded prompt, however it is read, go on at the prompt's positions."""
+    model = load_model(
+        checkpoint, "sdpa", dtype, device
+    )  # whose masks are left out where they can be
     given = padded(prompts(checkpoint, 2), pad_id(checkpoint), "left")
     mask = given["attention_mask"].repeat_interleave(2, 0)
 
@@ -46,9 +55,8 @@ def test_padded_prompts_are_read_in_place(checkpoint, model, dtype, expect, chun
         positions = (inputs["attention_mask"].cumsum(-1) - 1).clamp(min=0)
         return {**inputs, "position_ids": positions}
 
-    settings = {"do_sample": True, "top_k": 1, "num_return_sequences": 2}
-    how = f"**padded prompts, num_return_sequences=2, prefill_chunk_size={chunk}"
-    settings |= {"prefill_chunk_size": chunk} if chunk else {}
+    settings = {"do_sample": True, "top_k": 1, "num_return_sequences": 2} | WAYS[way]
+    how = f"**padded prompts, num_return_sequences=2, {WAYS[way]}"
     steps_are_passes(expect, model, dtype, given, read, how, **settings)
 
 

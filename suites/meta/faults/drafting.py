@@ -1,4 +1,4 @@
-"""Faults of assisted decoding: in what is accepted of a draft, and in what is returned of it."""
+"""Faults of assisted decoding and of beams: in what is accepted or kept, and in what is returned of it."""
 
 from __future__ import annotations
 
@@ -71,5 +71,38 @@ FAULTS = [
         edit(DECODE, ("tuple(next_token_logits[:, i, :]", "tuple(new_logits[:, i, :]")),
         ("test_drafting_obeys_the_settings",),
         "gpt2-counting",
+    ),
+    Fault(
+        "ends-of-any-rank-kept",
+        "Beam search keeps every ended candidate, not only those among the best.",
+        edit(
+            "generation.utils:GenerationMixin._update_finished_beams",
+            (" & top_num_beam_mask[None, :]", ""),
+        ),
+        ("test_beams_equal_textbook",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "padding-has-a-transition",
+        "compute_transition_scores scores what is behind the end of a beam.",
+        edit(
+            "generation.utils:GenerationMixin.compute_transition_scores",
+            ("transition_scores[beam_indices_mask] = 0", "pass"),
+        ),
+        ("test_beam_scores_are_their_transition_scores",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "beams-rewarded-for-another-input",
+        "With beams, each row is rewarded for the next row's input.",
+        edit(
+            "generation.logits_process:EncoderRepetitionPenaltyLogitsProcessor.__call__",
+            (
+                "repeat_interleave(scores.shape[0] // self.encoder_input_ids.shape[0], dim=0)",
+                "repeat(scores.shape[0] // self.encoder_input_ids.shape[0], 1)",
+            ),
+        ),
+        ("test_beam_batch_equals_singles",),
+        "gpt2-random",
     ),
 ]

@@ -160,4 +160,11 @@ FAULTS = [
         ("test_decoder_prompts_are_read",),
         "t5-reverse",
     ),
+    Fault(
+        "short-masks-moved",
+        "A mask shorter than a fixed cache is filled up in front.",
+        edit("masking_utils:prepare_padding_mask", ("(0, padding_length)", "(padding_length, 0)")),
+        ("test_padded_prompts_are_read_in_place",),
+        "llama-chat",
+    ),
 ]
