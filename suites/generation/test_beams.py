@@ -33,6 +33,14 @@ VARIANTS = {
     "never": {"early_stopping": "never"},
     "penalised": {"repetition_penalty": 1.5},
     "many-ends": {"early_stopping": "never", "length_penalty": 2.0},
+    "many-ends-alike": {"length_penalty": 0.0},
+    "many-ends-short": {"early_stopping": True, "length_penalty": -2.0},
+}
+# all at once: what is wrong with one of them in a batch is wrong with a row's score
+PROCESSED = {
+    "no_repeat_ngram_size": 2,
+    "encoder_repetition_penalty": 1.7,
+    "encoder_no_repeat_ngram_size": 1,
 }
 
 
@@ -51,7 +59,7 @@ def test_beams_equal_textbook(checkpoint, model, dtype, expect, variant):
 
     prompt, settings = prompts(checkpoint, 1)[0], VARIANTS[variant]
     end = end_seen(model, checkpoint, prompt)
-    end = ordinary_ids(checkpoint)[::3] if variant == "many-ends" else [end]
+    end = ordinary_ids(checkpoint)[::3] if variant.startswith("many-ends") else [end]
     beams = {"eos_token_id": end, "num_beams": 3, "num_return_sequences": 3}
     chosen = rules(checkpoint, **beams, **settings)
     out = generate(model, checkpoint, [prompt], **beams, **settings)
@@ -90,19 +98,23 @@ def test_beams_are_sorted_and_different(checkpoint, model, expect):
 
 
 @applies_to(generates, text_model, generation_sample)
-def test_beam_batch_equals_singles(checkpoint, model, dtype, expect):
+@pytest.mark.parametrize("settings", [{}, PROCESSED], ids=["plain", "processed"])
+def test_beam_batch_equals_singles(checkpoint, model, dtype, expect, settings):
     """Beam search over a batch gives each row the score it gets alone."""
-    rows = [row[:5] for row in prompts(checkpoint, 2)]
+    first = prompts(checkpoint, 1)[0][:5]
+    free = generate(model, checkpoint, [first], eos_token_id=None).sequences[0].tolist()
+    rows = [first, free[-5:]]  # what one row says is what may not be said in the other
     allowed = 2 * NEW * logits_tolerance(checkpoint, dtype)
-    both = generate(model, checkpoint, rows, num_beams=2)
+    both = generate(model, checkpoint, rows, num_beams=2, **settings)
     for row, prompt in enumerate(rows):
-        alone = generate(model, checkpoint, [prompt], num_beams=2)
+        alone = generate(model, checkpoint, [prompt], num_beams=2, **settings)
         expect.close(
             both.sequences_scores[row],
             alone.sequences_scores[0],
             allowed,
-            f"model.generate(torch.tensor(rows), num_beams=2).sequences_scores[{row}]",
+            f"model.generate(torch.tensor(rows), num_beams=2, **settings).sequences_scores[{row}]",
             rows=rows,
+            settings=settings,
         )
 
 
@@ -135,14 +147,14 @@ def test_beam_scores_are_their_transition_scores(checkpoint, model, dtype, expec
         checkpoint,
         [prompt],
         num_beams=3,
-        num_return_sequences=2,
-        eos_token_id=None,
+        num_return_sequences=3,
+        eos_token_id=end_seen(model, checkpoint, prompt),  # they end at different steps
         length_penalty=0.7,
     )
     steps = model.compute_transition_scores(
         out.sequences, out.scores, out.beam_indices, normalize_logits=False
     )
-    wanted = steps.sum(-1) / NEW**0.7
+    wanted = steps.sum(-1) / (out.beam_indices >= 0).sum(-1) ** 0.7
     expect.close(
         out.sequences_scores,
         wanted,

@@ -221,6 +221,45 @@ def test_loss_is_divided_by_the_count_given(checkpoint, model, dtype, expect):
     )
 
 
+@applies_to(model_type("gpt2") & decoder)
+def test_types_are_embedded_as_tokens(checkpoint, model, dtype, expect):
+    """GPT-2's token types are ids: each adds its token's embedding (Radford et al.'s code has none, the library's so)."""
+    inputs = batch(checkpoint, [12, 12], seed=70)
+    types = torch.tensor([ordinary_ids(checkpoint)[:12], ordinary_ids(checkpoint)[12:24]])
+    look_up = model.get_input_embeddings()
+    embedded = {name: value for name, value in inputs.items() if name != "input_ids"}
+    places = (value.to(model.device) for value in (inputs["input_ids"], types))
+    embedded["inputs_embeds"] = sum(look_up(place) for place in places)
+    call = "model(**inputs, token_type_ids=types)"
+    out = run(model, inputs | {"token_type_ids": types})
+    agree_with_itself(expect, out, run(model, embedded), inputs, call, dtype)
+
+
+@applies_to(decoder, head("CausalLM"), model_type("llama", "mistral"))
+def test_shifted_labels_may_be_given(checkpoint, model, dtype, expect):
+    """Labels that the caller has shifted, as for a sequence in parts, give the loss of those that the model shifts."""
+    inputs = batch(checkpoint, [9, 9], seed=71)
+    labels = inputs["input_ids"].masked_fill(inputs["input_ids"] % 3 == 0, -100)
+    shifted = torch.cat([labels[:, 1:], torch.full((2, 1), -100)], 1)
+    given = inputs | {"labels": torch.full_like(labels, -100), "shift_labels": shifted}
+    value, wanted = run(model, given).loss, run(model, inputs | {"labels": labels}).loss
+    allowed = 4 * own_tolerance(checkpoint, inputs, dtype)["logits"]
+    call = "model(**inputs, labels=ignored, shift_labels=shifted).loss"
+    expect.close(value, wanted, allowed, call, inputs=given)
+
+
+@applies_to(decoder, head("CausalLM"), model_type("llama", "mistral"), light)
+def test_half_precision_loss_is_not_rounded(checkpoint, device, expect):
+    """The loss of a model in bfloat16 is computed in float32 from its logits."""
+    model = load_model(checkpoint, "eager", "bfloat16", device)
+    inputs = batch(checkpoint, [9, 9], seed=72)
+    out = run(model, inputs | {"labels": inputs["input_ids"]})
+    logits, targets = out.logits[:, :-1].double().cpu(), inputs["input_ids"][:, 1:]
+    wanted = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
+    call = "model.to(torch.bfloat16)(**inputs, labels=inputs['input_ids']).loss"
+    expect.close(out.loss.double(), wanted, 1e-5 * float(wanted), call, inputs=inputs)
+
+
 @applies_to(token_stack, unless_shown)
 def test_mask_may_be_of_any_type(checkpoint, model, dtype, expect):
     """A mask of booleans or of floats masks like one of integers."""

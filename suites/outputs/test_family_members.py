@@ -67,6 +67,30 @@ def test_choices_are_scored_from_the_pooler(checkpoint, expect, tmp_path):
     expect.close(outputs.loss, loss, limit, f"{call}.loss", inputs=choices)
 
 
+@applies_to(model_type("gpt2"), small)
+def test_double_heads_are_the_two_heads(checkpoint, expect, tmp_path):
+    """GPT2DoubleHeadsModel writes on as GPT2LMHeadModel does, and scores choices at the tokens named for it."""
+    model = made(checkpoint, "GPT2DoubleHeadsModel", tmp_path, seed=10)
+    writer = transformers.GPT2LMHeadModel.from_pretrained(tmp_path, **SAFE).eval()
+    rows = {"input_ids": batch(checkpoint, [12] * 4, seed=57)["input_ids"]}
+    choices = {"input_ids": rows["input_ids"].reshape(2, 2, -1)}
+    at, right = torch.tensor([[11, 4], [7, 9]]), torch.tensor([1, 0])
+    told = {"mc_token_ids": at, "labels": choices["input_ids"], "mc_labels": right}
+    outputs = run(model, choices | told)
+    alone = run(writer, rows | {"labels": rows["input_ids"]})
+    limit = allowed(alone.logits.double(), alone.logits)
+    call = "GPT2DoubleHeadsModel(**inputs)"
+    expect.close(outputs.logits.flatten(0, 1), alone.logits, limit, f"{call}.logits")
+    expect.close(outputs.loss, alone.loss, limit, f"{call}.loss")
+    states = run(model.transformer, rows).last_hidden_state[torch.arange(4), at.flatten()]
+    head = model.multiple_choice_head.summary
+    wanted = (states @ head.weight.T + head.bias).detach().reshape(2, 2)
+    limit = allowed(wanted.double(), wanted)
+    expect.close(outputs.mc_logits, wanted, limit, f"{call}.mc_logits", inputs=choices | told)
+    loss = torch.nn.functional.cross_entropy(wanted, right)
+    expect.close(outputs.mc_loss, loss, limit, f"{call}.mc_loss", inputs=choices | told)
+
+
 @applies_to(model_type("t5"), seq2seq, light)
 def test_encoder_alone_is_the_encoder(checkpoint, model, dtype, expect):
     """T5EncoderModel loads the encoder of the same files."""

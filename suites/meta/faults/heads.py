@@ -266,4 +266,34 @@ FAULTS = [
         ("test_outputs_equal_reference", "test_base_model_equals_reference"),
         "gpt2-random",
     ),
+    Fault(
+        "types-of-tokens-unused",
+        "GPT-2 looks token types up and does not add them.",
+        edit(
+            "models.gpt2.modeling_gpt2:GPT2Model.forward",
+            ("hidden_states = hidden_states + token_type_embeds", "pass"),
+        ),
+        ("test_types_are_embedded_as_tokens",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "choices-at-the-last-token",
+        "GPT-2 with two heads scores every choice at its last token.",
+        edit(
+            "models.gpt2.modeling_gpt2:GPT2DoubleHeadsModel.forward",
+            ("(hidden_states, mc_token_ids)", "(hidden_states, None)"),
+        ),
+        ("test_double_heads_are_the_two_heads",),
+        "gpt2-random",
+    ),
+    Fault(
+        "double-heads-loss-unshifted",
+        "GPT-2 with two heads compares each token with the one before.",
+        edit(
+            "models.gpt2.modeling_gpt2:GPT2DoubleHeadsModel.forward",
+            ("labels[..., 1:]", "labels[..., :-1]"),
+        ),
+        ("test_double_heads_are_the_two_heads",),
+        "gpt2-random",
+    ),
 ]

@@ -148,4 +148,18 @@ FAULTS = [
         ("test_loss_equals_reference", "test_gradients_equal_reference"),
         "vit-shapes",
     ),
+    Fault(
+        "shifted-labels-ignored",
+        "Labels that the caller has shifted are ignored.",
+        edit("loss.loss_utils:ForCausalLMLoss", ("if shift_labels is None:", "if True:")),
+        ("test_shifted_labels_may_be_given",),
+        "llama-chat",
+    ),
+    Fault(
+        "loss-in-half-precision",
+        "The loss of a decoder in bfloat16 is computed in bfloat16.",
+        edit("loss.loss_utils:ForCausalLMLoss", ("logits = logits.float()", "pass")),
+        ("test_half_precision_loss_is_not_rounded",),
+        "llama-chat",
+    ),
 ]

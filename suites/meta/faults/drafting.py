@@ -1,0 +1,108 @@
+"""Faults of assisted decoding and of beams: in what is accepted or kept, and in what is returned of it."""
+
+from __future__ import annotations
+
+from suites.meta.edits import edit
+from suites.meta.faults import Fault
+
+ACCEPT = "generation.utils:_speculative_sampling"
+DECODE = "generation.utils:GenerationMixin._assisted_decoding"
+
+FAULTS = [
+    Fault(
+        "acceptance-inverted",
+        "A drafted token is accepted by the draft's probability over the model's.",
+        edit(ACCEPT, ("probability_ratio = p_i / q_i", "probability_ratio = q_i / p_i")),
+        ("test_drafted_samples_follow_the_model",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "rejected-drafts-drawn-again",
+        "In place of a rejected token one is drawn as if nothing had been drafted.",
+        edit(
+            ACCEPT,
+            (
+                "torch.clamp((p_n_plus_1 - q_n_plus_1), min=0)",
+                "p_n_plus_1.clone()",
+            ),
+        ),
+        ("test_drafted_samples_follow_the_model",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "looked-up-drafts-sharpened",
+        "Beside a draft from the prompt, tokens are drawn at a quarter of the temperature.",
+        edit(
+            DECODE,
+            ("probs = new_logits.softmax(dim=-1)", "probs = (new_logits * 4).softmax(dim=-1)"),
+        ),
+        ("test_drafted_samples_follow_the_model",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "processors-see-no-draft",
+        "Logits processors are shown the text before the draft at each drafted token.",
+        edit(
+            DECODE, ("candidate_input_ids[:, : cur_len + i], new_logits", "input_ids, new_logits")
+        ),
+        ("test_drafting_obeys_the_settings",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "drafts-run-past-the-end",
+        "One token behind a drafted end token is kept.",
+        edit(DECODE, ("eos_positions[0].item() + 1", "eos_positions[0].item() + 2")),
+        ("test_drafting_obeys_the_settings",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "drafts-know-one-end",
+        "Drafts are cut at the first of several end tokens only.",
+        edit(
+            DECODE,
+            ("eos_token_id.to(valid_tokens.device)", "eos_token_id[:1].to(valid_tokens.device)"),
+        ),
+        ("test_drafting_obeys_the_settings",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "drafted-logits-processed",
+        "The raw logits of assisted decoding are the processed scores.",
+        edit(DECODE, ("tuple(next_token_logits[:, i, :]", "tuple(new_logits[:, i, :]")),
+        ("test_drafting_obeys_the_settings",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "ends-of-any-rank-kept",
+        "Beam search keeps every ended candidate, not only those among the best.",
+        edit(
+            "generation.utils:GenerationMixin._update_finished_beams",
+            (" & top_num_beam_mask[None, :]", ""),
+        ),
+        ("test_beams_equal_textbook",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "padding-has-a-transition",
+        "compute_transition_scores scores what is behind the end of a beam.",
+        edit(
+            "generation.utils:GenerationMixin.compute_transition_scores",
+            ("transition_scores[beam_indices_mask] = 0", "pass"),
+        ),
+        ("test_beam_scores_are_their_transition_scores",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "beams-rewarded-for-another-input",
+        "With beams, each row is rewarded for the next row's input.",
+        edit(
+            "generation.logits_process:EncoderRepetitionPenaltyLogitsProcessor.__call__",
+            (
+                "repeat_interleave(scores.shape[0] // self.encoder_input_ids.shape[0], dim=0)",
+                "repeat(scores.shape[0] // self.encoder_input_ids.shape[0], 1)",
+            ),
+        ),
+        ("test_beam_batch_equals_singles",),
+        "gpt2-random",
+    ),
+]
