@@ -19,6 +19,7 @@ import pytest
 
 from fixtures.benchmark_models import SIZES, Size, build
 from fixtures.lazy import torch, transformers
+from fixtures.memory import growth
 from fixtures.race_worker import Clock, elsewhere, move
 from fixtures.timing import Synchronised, advice, spread, warm_up
 from fixtures.work import work
@@ -338,6 +339,13 @@ def test_absent_device_is_named():
     """Asking for a device that is not here says so, for each benchmark."""
     run = benchmarks("--device=xpu", "-rs", "-k test_decode_step")
     assert "not run: no XPU device" in run.stdout or torch.xpu.is_available()
+
+
+def test_leak_is_noticed():
+    """Calls that keep a little each leave the process larger, others do not."""
+    kept, small = [], 2**17  # bytes
+    assert growth(lambda: torch.ones(small // 4), 100) < 50 * small
+    assert growth(lambda: kept.append(torch.ones(small // 4)), 100) > 50 * small
 
 
 def test_only_one_model_is_kept():
