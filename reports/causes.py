@@ -69,7 +69,12 @@ FAMILIES = (  # the first that can explain a finding does
         "padding",
         ("load/tokenizer/padding_side",),
         ("tokenization",),
-        ("tokenization/batch*", "tokenization/*padded*", "tokenization/chat mask*"),
+        (
+            "tokenization/batch*",
+            "tokenization/*padded*",
+            "tokenization/chat mask*",
+            "tokenization/coll*",
+        ),
     ),
     Family(
         "inputs",

@@ -80,6 +80,19 @@ def rules(checkpoint):
         "chunks of the prompt": {**GREEDY, "prefill_chunk_size": 4},
         "a length": {**GREEDY, "max_new_tokens": None, "max_length": 13},
         "a least length": {**GREEDY, "min_length": 13},
+        **own_rules(),
+        "no tokens": {**GREEDY, "max_new_tokens": 0},
+        "an unknown option": {**GREEDY, "no_such_option": 3},
+        "watermark": {**GREEDY, "watermarking_config": {"bias": 2.5, "seeding_scheme": "lefthash"}},
+        **{f"cache {name}": {**GREEDY, "cache_implementation": name} for name in CACHES},
+        "cache static, beams": {**BEAMS, "cache_implementation": "static"},
+        "allowed tokens": {**GREEDY, "prefix_allowed_tokens_fn": Allowed((one, two, three))},
+    }
+
+
+def own_rules():
+    """name -> what a user hands over beside options: processors, criteria."""
+    return {
         "a processor of its own": {**GREEDY, "logits_processor": [Turned()]},
         "a processor given twice": {
             **GREEDY,
@@ -87,12 +100,6 @@ def rules(checkpoint):
             "logits_processor": [transformers.RepetitionPenaltyLogitsProcessor(2.0)],
         },
         "a criterion of its own": {**GREEDY, "stopping_criteria": [Enough()]},
-        "no tokens": {**GREEDY, "max_new_tokens": 0},
-        "an unknown option": {**GREEDY, "no_such_option": 3},
-        "watermark": {**GREEDY, "watermarking_config": {"bias": 2.5, "seeding_scheme": "lefthash"}},
-        **{f"cache {name}": {**GREEDY, "cache_implementation": name} for name in CACHES},
-        "cache static, beams": {**BEAMS, "cache_implementation": "static"},
-        "allowed tokens": {**GREEDY, "prefix_allowed_tokens_fn": Allowed((one, two, three))},
     }
 
 
