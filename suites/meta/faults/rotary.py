@@ -223,4 +223,60 @@ FAULTS = [
         ("test_wide_heads_equal_reference",),
         "llama-yarn",
     ),
+    Fault(
+        "yarn-slow-pairs-of-one-turn",
+        "Yarn takes one turn for beta_slow whatever the configuration says.",
+        edit(
+            "modeling_rope_utils:_compute_yarn_parameters",
+            ('rope_parameters_dict.get("beta_slow") or 1', "1"),
+        ),
+        ("test_each_rotary_number_acts",),
+        "llama-chat",
+    ),
+    Fault(
+        "yarn-trained-as-long-as-now",
+        "Yarn takes the length of now for the length of training.",
+        edit(
+            "modeling_rope_utils:_compute_yarn_parameters",
+            (
+                "dim, base, original_max_position_embeddings, truncate)",
+                "dim, base, config.max_position_embeddings, truncate)",
+            ),
+        ),
+        ("test_each_rotary_number_acts",),
+        "llama-chat",
+    ),
+    Fault(
+        "yarn-attention-factor-computed",
+        "Yarn computes the factor on attention although one is given.",
+        edit(
+            "modeling_rope_utils:_compute_yarn_parameters",
+            ('rope_parameters_dict.get("attention_factor")', "None"),
+        ),
+        ("test_each_rotary_number_acts",),
+        "llama-chat",
+    ),
+    Fault(
+        "yarn-one-of-two-scales",
+        "Yarn divides by no scale of all dimensions.",
+        edit(
+            "modeling_rope_utils:_compute_yarn_parameters",
+            (
+                "get_mscale(factor, mscale) / get_mscale(factor, mscale_all_dim)",
+                "get_mscale(factor, mscale)",
+            ),
+        ),
+        ("test_each_rotary_number_acts",),
+        "llama-chat",
+    ),
+    Fault(
+        "llama3-slowed-by-eight",
+        "LLaMA 3's slow frequencies are divided by eight whatever the factor.",
+        edit(
+            "modeling_rope_utils:_compute_llama3_parameters",
+            ("inv_freq / factor, inv_freq", "inv_freq / 8, inv_freq"),
+        ),
+        ("test_each_rotary_number_acts",),
+        "llama-chat",
+    ),
 ]
