@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
@@ -95,7 +96,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for mistake in config.stash[unreadable_key]:
         raise pytest.UsageError(mistake)
     items[:] = [item for item in items if not nobody_owed(item)]
-    order = {c.name: i for i, c in enumerate(config.stash[checkpoints_key])}
+    # workers divide them by checkpoint: the longest must not be what one is left with
+    first = "PYTEST_XDIST_WORKER" in os.environ
+    ordered = sorted(config.stash[checkpoints_key], key=lambda c: first and not c.is_large)
+    order = {c.name: i for i, c in enumerate(ordered)}
     # whether it loads at all comes first: the others need not find out again
     items.sort(key=lambda item: (order.get(checkpoint_name(item), -1), not is_load(item)))
     for item in items:
