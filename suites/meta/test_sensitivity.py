@@ -137,7 +137,7 @@ def test_every_field_is_seen(family, field):
 
 def without_field(name, field, default):
     """How far outputs move when a field has its default; infinity where the files no longer fit."""
-    checkpoint = replace(BUILT_IN[name])
+    checkpoint = replace(BUILT_IN[name], name=f"{name} without {field}")
     checkpoint.__dict__["config"] = {**BUILT_IN[name].config, field: default}
     try:
         return movement(name, reference_outputs(checkpoint, seen(name)[0]))

@@ -56,7 +56,7 @@ FAULTS = [
             ),
         ),
         ("test_cache_counts_positions_itself",),
-        "llama-yarn",
+        "llama-spm-only",
     ),
     Fault(
         "cache-shared-between-layers",

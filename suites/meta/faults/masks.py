@@ -133,7 +133,6 @@ FAULTS = [
         (
             "test_outputs_equal_reference",
             "test_base_model_equals_reference",
-            "test_half_precision_is_close",
         ),
         "gpt2-counting",
     ),
