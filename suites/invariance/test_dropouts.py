@@ -8,7 +8,7 @@ from fixtures.agreement import agree_with_itself
 from fixtures.applicability import any_model, applies_to, decoder, head, light, model_type
 from fixtures.ids import batch
 from fixtures.lazy import torch
-from fixtures.loading import fresh_model, own_model
+from fixtures.loading import fresh_model
 from fixtures.oracle import run
 
 EMBEDDED, FUSED = "*embeddings.LayerNorm.*", "*.c_attn.*"
@@ -79,7 +79,7 @@ def test_dropping_everything_silences_the_branch(checkpoint, dtype, expect):
     inputs = batch(checkpoint, [9, 6])
     for field, places in fields_of(checkpoint).items():
         model = fresh_model(checkpoint, dtype=dtype, **(still | {field: 1.0})).train()
-        silent = own_model(checkpoint, dtype)
+        silent = fresh_model(checkpoint, dtype=dtype)
         silence(silent, places)
         value, wanted = (run(one, inputs, output_attentions=False) for one in (model, silent))
         call = f"from_pretrained(path, {field}=1.0, other dropouts 0).train()(**inputs)"

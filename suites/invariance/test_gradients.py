@@ -6,7 +6,7 @@ from fixtures.applicability import any_head, any_model, applies_to, light, loade
 from fixtures.gradients import judged_gradients, library_gradients, rounding
 from fixtures.ids import batch, labels
 from fixtures.lazy import torch
-from fixtures.loading import checkpoint_activations, own_model
+from fixtures.loading import checkpoint_activations, fresh_model
 from fixtures.stored import fingerprint
 from fixtures.tolerance import allowed
 
@@ -14,7 +14,7 @@ from fixtures.tolerance import allowed
 @applies_to(any_head, referenced, light)
 def test_gradients_equal_reference(checkpoint, device, dtype, expect):
     """The gradient of the loss for every weight equals the reference's."""
-    model = own_model(checkpoint, dtype, device).requires_grad_(True)
+    model = fresh_model(checkpoint, dtype=dtype).to(device).requires_grad_(True)
     inputs = batch(checkpoint, [12, 12])  # torch trains no row of padding
     inputs |= labels(checkpoint, inputs)
     exact, limits = judged_gradients(checkpoint, inputs, dtype)
@@ -41,7 +41,7 @@ def test_gradients_equal_reference(checkpoint, device, dtype, expect):
 @applies_to(any_model, any_head, light)
 def test_checkpointing_changes_no_gradient(checkpoint, device, dtype, expect):
     """Gradient checkpointing recomputes what it forgot: loss, dropout and gradients stay the same."""
-    model = own_model(checkpoint, dtype, device).requires_grad_(True).train()
+    model = fresh_model(checkpoint, dtype=dtype).to(device).requires_grad_(True).train()
     inputs = batch(checkpoint)
     inputs |= labels(checkpoint, inputs)
     torch.manual_seed(1)
@@ -67,7 +67,7 @@ def test_checkpointing_changes_no_gradient(checkpoint, device, dtype, expect):
 @applies_to(any_model, any_head, loader_sample)
 def test_inputs_can_ask_for_gradients(checkpoint, device, dtype, expect):
     """With its weights frozen, a model's outputs depend on its embedded input once asked to, and not after."""
-    model = own_model(checkpoint, dtype, device)
+    model = fresh_model(checkpoint, dtype=dtype).to(device)
     inputs = {n: v.to(device) for n, v in batch(checkpoint, [7]).items()}
     call = "model(**inputs).logits.requires_grad"
     for method, wanted in (("enable", True), ("disable", False)):

@@ -8,7 +8,7 @@ from fixtures.agreement import agree_with_reference, final_states
 from fixtures.applicability import any_model, applies_to, drops_out, referenced
 from fixtures.ids import batch
 from fixtures.lazy import torch
-from fixtures.loading import load_model, own_model
+from fixtures.loading import fresh_model, load_model
 from fixtures.oracle import answers, run
 
 
@@ -16,7 +16,7 @@ from fixtures.oracle import answers, run
 def test_dropout_only_in_train_mode(checkpoint, model, device, dtype, expect):
     """Dropout makes two runs differ in train mode and never in eval mode."""
     inputs = batch(checkpoint)
-    other = own_model(checkpoint, dtype, device).train()
+    other = fresh_model(checkpoint, dtype=dtype).to(device).train()
     first, second = (final_states(run(other, inputs))[1] for _ in range(2))
     expect.true(
         not torch.equal(first, second),

@@ -19,7 +19,7 @@ from fixtures.applicability import (
 )
 from fixtures.ids import batch, ordinary_ids
 from fixtures.lazy import torch, transformers
-from fixtures.loading import SAFE, fresh_model, load_model, own_model, with_attention
+from fixtures.loading import SAFE, fresh_model, load_model, with_attention
 from fixtures.oracle import answers, own_tolerance, run
 
 # Where a family's file has names of its own for what every family has.
@@ -111,7 +111,7 @@ def test_encoder_can_be_taken_out(checkpoint, model, dtype, expect):
 @applies_to(token_stack, light)
 def test_embeddings_can_be_replaced(checkpoint, dtype, expect):
     """With the rows of the input embedding in another order, ids in that order give the same states."""
-    model, inputs = own_model(checkpoint, dtype), batch(checkpoint)
+    model, inputs = fresh_model(checkpoint, dtype=dtype), batch(checkpoint)
     before = run(model, inputs)
     ordinary = ordinary_ids(checkpoint)
     other = random.Random(1).sample(ordinary, len(ordinary))
@@ -136,7 +136,7 @@ def test_embeddings_can_be_replaced(checkpoint, dtype, expect):
 @applies_to(any_model, light)
 def test_attention_can_be_switched(checkpoint, dtype, expect):
     """A model switched to the fused attention kernel gives what one loaded with it gives."""
-    model, inputs = own_model(checkpoint, dtype), batch(checkpoint)
+    model, inputs = fresh_model(checkpoint, dtype=dtype), batch(checkpoint)
     fused = load_model(checkpoint, "sdpa", dtype, "cpu")
     wanted = run(fused, inputs, output_attentions=False)
     call = "model.set_attn_implementation('sdpa'); model(**inputs)"
@@ -176,7 +176,7 @@ def test_dtype_can_be_changed(checkpoint, dtype, expect):
     """A loaded model turned to float64 says so, and computes what it did before."""
     inputs = batch(checkpoint, [9, 6])
     wanted = answers(load_model(checkpoint, "eager", dtype, "cpu"), inputs)
-    model = own_model(checkpoint, dtype).double()
+    model = fresh_model(checkpoint, dtype=dtype).double()
     expect.equal(model.dtype, torch.float64, "model.double().dtype")
     outputs = run(model, inputs)
     allowed = own_tolerance(checkpoint, inputs, dtype)
