@@ -7,7 +7,6 @@ import re
 from fixtures.applicability import (
     applies_to,
     light,
-    options_sample,
     own_weights,
     tokenizer,
     unpackaged,
@@ -21,12 +20,6 @@ from fixtures.traits import TOKENIZER_FILES
 from suites.behaviour.test_tokenization import observe_loaded
 
 FAMILY = re.compile(r"(\w+?)(?:For|LMHead|DoubleHeads|Model|EncoderModel)(?![a-z])")
-OF_A_FAMILY = "For Model Config Tokenizer PreTrained LMHead DoubleHeads Encoder Decoder Layer Image Feature".split()
-# What is imported whatever the family.
-SHARED = re.compile(
-    r"(?!TF|Flax)\w*(Cache|Criteria|LogitsProcessor|LogitsWarper|Streamer|Pipeline|Trainer|TrainingArguments)"
-    r"|DataCollator\w*|default_data_collator|get_\w*schedule\w*|(?!TF|Flax)Auto\w+|pipeline|set_seed|Adafactor|AdamW"
-)
 TEXTS = ["one two three", "one"]
 ROWS = "[dict(tokenizer(text)) for text in texts]"
 LABELLED = "[{**row, 'labels': row['input_ids'][1:]} for row in ROWS]".replace("ROWS", ROWS)
@@ -94,32 +87,6 @@ def test_collators(tokenizer, observe):
             f"(setattr(tokenizer, 'pad_token', pad), {expression})[1]",
             {"tokenizer": private(tokenizer), **names},
         )
-
-
-@applies_to(own_weights)
-def test_names_of_its_family(checkpoint, observe):
-    """The classes of its family that can be imported."""
-    own = family(checkpoint)
-    for name in dir(transformers) if own else ():
-        if name.startswith(own) and name.removeprefix(own).startswith(tuple(OF_A_FAMILY)):
-            observe_name(observe, name)
-
-
-@applies_to(own_weights, options_sample)
-def test_shared_names(observe):
-    """Caches, collators, criteria, pipelines, trainers that can be imported."""
-    for name in filter(SHARED.fullmatch, dir(transformers)):
-        observe_name(observe, name)
-
-
-def observe_name(observe, name: str) -> None:
-    """A name that `from transformers import` knows."""
-    observe(
-        f"api/transformers/{name}",
-        "there",
-        group="api",
-        reproduce=f"import transformers\nhasattr(transformers, {name!r})",
-    )
 
 
 @applies_to(own_weights, light, walk_sample)
