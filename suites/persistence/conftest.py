@@ -8,38 +8,38 @@ import pytest
 
 from fixtures.lazy import transformers
 from fixtures.loading import SAFE, dtype_argument, load_model, require_loadable
-from fixtures.plugin import loaded
+from fixtures.plugin import loaded, subject
+
+objects = {}  # by name, of the checkpoint in turn
 
 
 @pytest.fixture(scope="session")
-def kept(tmp_path_factory):
-    """The directory and the objects of the checkpoint in turn; emptied for the next one."""
-    state = {"name": None, "root": tmp_path_factory.mktemp("saved")}
-    yield state
-    shutil.rmtree(state["root"], ignore_errors=True)
+def root(tmp_path_factory):
+    """The directory that the checkpoint in turn is saved in."""
+    directory = tmp_path_factory.mktemp("saved")
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
 
 
-def of(kept, checkpoint, name, make):
-    """What `make` gave for this checkpoint, made once."""
-    if kept["name"] != checkpoint.path:
-        root = kept["root"]
-        shutil.rmtree(root, ignore_errors=True)
-        kept.clear()
-        kept.update(name=checkpoint.path, root=root)
-    if name not in kept:
-        kept[name] = make()
-    return kept[name]
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item, nextitem):
+    """Let go of a checkpoint's copies after its last check here: they are hundreds of megabytes."""
+    here = nextitem is not None and nextitem.path.parent == item.path.parent
+    if not here or subject(nextitem) != subject(item):
+        objects.clear()
+
+
+def kept(name, make):
+    """What `make` gave for the checkpoint in turn, made once."""
+    if name not in objects:
+        objects[name] = make()
+    return objects[name]
 
 
 @pytest.fixture
-def plain(checkpoint, kept):
+def plain(checkpoint):
     """(model, loading info) of `from_pretrained` left alone but for the files' own dtype."""
-    return of(
-        kept,
-        checkpoint,
-        "plain",
-        lambda: loaded(load_with_info, checkpoint, checkpoint.path, "auto"),
-    )
+    return kept("plain", lambda: loaded(load_with_info, checkpoint, checkpoint.path, "auto"))
 
 
 @pytest.fixture
@@ -49,21 +49,22 @@ def single(checkpoint):
 
 
 @pytest.fixture
-def saved(checkpoint, single, kept):
+def saved(single, root):
     """The directory that `save_pretrained` wrote from `single`."""
 
     def save():
-        directory = kept["root"] / "again"
+        directory = root / "again"
+        shutil.rmtree(directory, ignore_errors=True)
         single.save_pretrained(directory)
         return directory
 
-    return of(kept, checkpoint, "saved", save)
+    return kept("saved", save)
 
 
 @pytest.fixture
-def reloaded(checkpoint, saved, kept):
+def reloaded(checkpoint, saved):
     """(model, loading info) of the saved copy, in float32."""
-    return of(kept, checkpoint, "reloaded", lambda: load_with_info(checkpoint, saved, "float32"))
+    return kept("reloaded", lambda: load_with_info(checkpoint, saved, "float32"))
 
 
 @pytest.fixture
