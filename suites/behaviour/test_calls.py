@@ -11,6 +11,7 @@ from fixtures.applicability import (
     applies_to,
     computes_positions,
     decoder,
+    encoder,
     head,
     light,
     model_type,
@@ -71,7 +72,6 @@ SEQ2SEQ = {
     "decoder's embeddings": "model(inputs['input_ids'], attention_mask=mask, decoder_inputs_embeds="
     "model.get_input_embeddings()(inputs['decoder_input_ids']))[0]",
 }
-DECODES = {"is_decoder": True, "add_cross_attention": True}
 AS_DECODER = {
     "masked": "model(ids, attention_mask=mask)[0]",
     "continued": CACHED["continued"],
@@ -191,11 +191,12 @@ def test_as_a_decoder(checkpoint, observe):
     )
     names = {"ids": batch(checkpoint, [9, 9], seed=82)["input_ids"], "memory": memory}
     names |= {"mask": given(checkpoint, 82)["attention_mask"], "pad": pad_id(checkpoint)}
-    loading = f"model = transformers.AutoModelForCausalLM.from_pretrained(checkpoint, **{DECODES})"
+    options = {"add_cross_attention": True, **({"is_decoder": True} if encoder(checkpoint) else {})}
+    loading = f"model = transformers.AutoModelForCausalLM.from_pretrained(checkpoint, **{options})"
 
     def load():
         auto = transformers.AutoModelForCausalLM
-        made.append(auto.from_pretrained(checkpoint.path, **DECODES, **SAFE).eval())
+        made.append(auto.from_pretrained(checkpoint.path, **options, **SAFE).eval())
         for name, value in made[0].named_parameters():
             if "cross" in name:  # not in the files: drawn by name, the same in every version
                 draw = torch.Generator().manual_seed(crc32(name.encode()))
