@@ -29,7 +29,7 @@ PLAIN = "forward/call/as loaded"
 WAYS = (
     "load/auto/", "load/option/", "load/resized/", "load/made ", "load/tokenizer/made ",
     "load/tokenizer/saved ", "load/tokenizer/tokenizer.json ", "load/tokenizer/vocabulary ",
-    "load/tokenizer/use_fast", "load/tokenizer/class with ",
+    "load/tokenizer/use_fast", "load/tokenizer/of a subfolder", "load/tokenizer/class with ",
 )  # fmt: skip
 
 

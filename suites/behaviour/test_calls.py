@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from zlib import crc32
 
 import pytest
 
@@ -10,24 +11,29 @@ from fixtures.applicability import (
     applies_to,
     computes_positions,
     decoder,
+    encoder,
     head,
     light,
+    model_type,
     vision,
     walk_sample,
     walkable,
 )
-from fixtures.ids import batch, labels, max_length, ordinary_ids, pixels
-from fixtures.lazy import torch
-from fixtures.loading import cache_layers, load_model
+from fixtures.ids import batch, labels, max_length, ordinary_ids, pad_id, pixels
+from fixtures.lazy import torch, transformers
+from fixtures.loading import SAFE, cache_layers, load_model
 from fixtures.observe import source
 from fixtures.oracle import tolerances
 from fixtures.plugin import loaded
 
 ATTENDED = "model(**{{**inputs, 'attention_mask': {}}})[0]"
 SQUARE = "(mask[:, None, None, :] * torch.ones(9, 9).tril())"
+# as exporters and other runtimes take a model
+TRACED = "torch.jit.trace(lambda *v: model(**dict(zip(inputs, v)))[0], tuple(inputs.values()), check_trace=False)(*inputs.values())"
 # what is asked of every model of text
 TEXT = {
     "as loaded": "model(**inputs)[0]",
+    "traced": TRACED,
     "float mask": ATTENDED.format("mask.float()"),
     "boolean mask": ATTENDED.format("mask.bool()"),
     "mask of three axes": ATTENDED.format("mask[:, None, :].repeat(1, 9, 1)"),
@@ -66,8 +72,17 @@ SEQ2SEQ = {
     "decoder's embeddings": "model(inputs['input_ids'], attention_mask=mask, decoder_inputs_embeds="
     "model.get_input_embeddings()(inputs['decoder_input_ids']))[0]",
 }
+AS_DECODER = {
+    "masked": "model(ids, attention_mask=mask)[0]",
+    "continued": CACHED["continued"],
+    "generated": "model.generate(ids[:1], max_new_tokens=6, do_sample=False, pad_token_id=pad)[0].tolist()",
+    "attending across": "model(ids, encoder_hidden_states=memory, encoder_attention_mask=mask[:, 2:])[0]",
+    "continued across": "model(ids[:, 5:], encoder_hidden_states=memory, past_key_values="
+    "model(ids[:, :5], encoder_hidden_states=memory, use_cache=True).past_key_values)[0]",
+}
 VISION = {
     "as loaded": "model(inputs['pixel_values'])[0]",
+    "traced": TRACED,
     "larger images": "model(larger)[0].shape",
     "larger images, interpolated": "model(larger, interpolate_pos_encoding=True)[0]",
     "head mask": "model(**inputs, head_mask=torch.zeros(layers, heads))[0]",
@@ -134,8 +149,6 @@ def test_ways_to_call(checkpoint, default, observe):
 @applies_to(decoder, light, walk_sample)
 def test_caches(checkpoint, default, observe):
     """A text read in two parts, with the cache of the first handed on in each form."""
-    from fixtures.lazy import transformers
-
     ids = batch(checkpoint, [9, 9], seed=68)["input_ids"]
     names = {"model": default, "torch": torch, "transformers": transformers, "ids": ids}
     names["mask"] = torch.ones_like(ids)
@@ -167,6 +180,45 @@ def test_long_texts(checkpoint, default, observe):
     names = {"model": copy.deepcopy(default), "long": long, "inputs": inputs}
     asked = {"a long text": "model(**long)[0]", "a short text after it": "model(**inputs)[0]"}
     observe_calls(checkpoint, observe, "forward/call", asked, names, long)
+
+
+@applies_to(model_type("bert", "roberta", "gpt2"), light, walk_sample, head("MaskedLM", "CausalLM"))
+def test_as_a_decoder(checkpoint, observe):
+    """Layers that decode, alone and attending to another model's states: masked, cached, generating."""
+    made, memory = (
+        [],
+        torch.randn(2, 7, width(checkpoint), generator=torch.Generator().manual_seed(82)),
+    )
+    names = {"ids": batch(checkpoint, [9, 9], seed=82)["input_ids"], "memory": memory}
+    names |= {"mask": given(checkpoint, 82)["attention_mask"], "pad": pad_id(checkpoint)}
+    options = {"add_cross_attention": True, **({"is_decoder": True} if encoder(checkpoint) else {})}
+    loading = f"model = transformers.AutoModelForCausalLM.from_pretrained(checkpoint, **{options})"
+
+    def load():
+        auto = transformers.AutoModelForCausalLM
+        made.append(auto.from_pretrained(checkpoint.path, **options, **SAFE).eval())
+        for name, value in made[0].named_parameters():
+            if "cross" in name:  # not in the files: drawn by name, the same in every version
+                draw = torch.Generator().manual_seed(crc32(name.encode()))
+                value.data = 0.3 * torch.randn(value.shape, generator=draw)
+        return type(made[0]).__name__
+
+    observe.attempt("load/auto/as a decoder", load, group="load", reproduce=loading)
+    allowed = max(tolerances(checkpoint, batch(checkpoint, [9, 9], seed=82)).values(), default=None)
+    for name, expression in AS_DECODER.items() if made else ():
+        used = {n: v for n, v in names.items() if n in expression}
+        observe.attempt(
+            f"forward/as a decoder/{name}",
+            no_gradients(lambda e=expression: eval(e, {"model": made[0], **names})),
+            group="numbers",
+            tolerance=allowed,
+            reproduce=f"{loading}\n" + source(expression, used, ""),
+        )
+
+
+def width(checkpoint):
+    """Numbers in a hidden state."""
+    return first(checkpoint.config, ("hidden_size", "n_embd"))
 
 
 @applies_to(vision, light, walk_sample)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fixtures.applicability import applies_to, tokenizer, vision, walkable
+from fixtures.applicability import applies_to, light, tokenizer, vision, walkable
 from fixtures.ids import batch, labels
 from fixtures.lazy import torch
 from fixtures.loading import fresh_model, load_model
@@ -11,6 +11,7 @@ from fixtures.oracle import real_positions, run, tolerances
 from fixtures.tolerance import flattened
 
 REQUIRED = ("input_ids", "decoder_input_ids", "pixel_values")
+NUMBERS = ("logits", "start_logits", "end_logits", "last_hidden_state", "pooler_output")
 TEXTS = (
     "Hello, how are you?",
     "The capital of France is",
@@ -57,7 +58,7 @@ def record(observe, checkpoint, name, model, inputs) -> None:
     allowed = tolerances(checkpoint, inputs)
     # what padding leaves undefined is nobody's behaviour
     flat = {n: real_positions(n, v, inputs) for n, v in flattened(outputs).items()}
-    for key in ("logits", "start_logits", "end_logits", "last_hidden_state", "pooler_output"):
+    for key in NUMBERS:
         if key in flat:
             observe(
                 f"{name}/{key}",
@@ -72,6 +73,13 @@ def record(observe, checkpoint, name, model, inputs) -> None:
         group="numbers",
         tolerance=max(allowed.values(), default=None),
         reproduce=source("model(**inputs, output_hidden_states=True)", shown, ""),
+    )
+    observe(
+        f"{name}/attention norms",
+        torch.tensor([float(v.square().mean()) for n, v in flat.items() if "attentions." in n]),
+        group="numbers",
+        tolerance=max(allowed.values(), default=None),
+        reproduce=source("model(**inputs, output_attentions=True)", shown, ""),
     )
 
 
@@ -114,22 +122,38 @@ def test_dtypes_and_kernels(checkpoint, observe):
             f"checkpoint, attn_implementation={attention!r})",
         )
     for dtype in ("bfloat16", "float16", "float64", "auto"):
+        outputs = {}
+        loading = f"transformers.{checkpoint.auto_class}.from_pretrained(checkpoint, torch_dtype={dtype!r})"
         observe.attempt(
             f"forward/{dtype}",
-            lambda d=dtype: summary(fresh_model(checkpoint, dtype=d), inputs),
+            lambda d=dtype, o=outputs: summary(fresh_model(checkpoint, dtype=d), inputs, o),
             group="outputs",
-            reproduce=f"transformers.{checkpoint.auto_class}.from_pretrained("
-            f"checkpoint, torch_dtype={dtype!r}).dtype",
+            reproduce=f"{loading}.dtype",
         )
+        if dtype == "float16" and light(checkpoint):
+            allowed = tolerances(checkpoint, inputs, dtype)
+            for name in outputs.keys() & allowed.keys() & set(NUMBERS):
+                observe(
+                    f"forward/{dtype}/{name}",
+                    real_positions(name, outputs[name], inputs).float(),
+                    group="numbers",
+                    tolerance=allowed[name],
+                    reproduce=source(f"{loading}(**inputs).{name}", {"inputs": inputs}, ""),
+                )
 
 
-def summary(model, inputs):
-    """The dtypes of the parameters and of the outputs, their shapes, and whether all are finite."""
-    outputs = flattened(run(model, inputs, output_attentions=False))
+def summary(model, inputs, outputs=None):
+    """The dtypes of the parameters and of the outputs, their shapes, and whether all are finite.
+
+    outputs: what gets the outputs themselves.
+    """
+    found = flattened(run(model, inputs, output_attentions=False))
+    if outputs is not None:
+        outputs.update(found)
     return {
         "parameters": sorted({str(p.dtype) for p in model.parameters()}),
-        "finite": all(bool(v.isfinite().all()) for v in outputs.values() if v.is_floating_point()),
-        **{name: [str(value.dtype), *value.shape] for name, value in outputs.items()},
+        "finite": all(bool(v.isfinite().all()) for v in found.values() if v.is_floating_point()),
+        **{name: [str(value.dtype), *value.shape] for name, value in found.items()},
     }
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from fixtures.applicability import applies_to, generates, light, tokenizer
+from contextlib import redirect_stdout
+from io import StringIO
+
+from fixtures.applicability import applies_to, generates, light, options_sample, tokenizer
 from fixtures.ids import batch, pad_id
-from fixtures.lazy import torch
+from fixtures.lazy import torch, transformers
+from fixtures.loading import load_tokenizer
 from fixtures.observe import source
 from fixtures.oracle import tolerances
 
@@ -42,6 +46,22 @@ GENERATE = (
 )
 # Ten log-probabilities, each off by twice the error of logits, by a length of one at the least.
 SUMMED = 20
+SOFTMAX = 2  # logits off by at most d move a log-probability by at most 2 d
+TRANSITION = (
+    "(lambda out: model.compute_transition_scores(out.sequences, out.scores, out.beam_indices))"
+    "(model.generate(ids, max_new_tokens=6, do_sample=False, num_beams=3, pad_token_id=pad,"
+    " output_scores=True, return_dict_in_generate=True))"
+)
+STREAMED = (
+    "model.generate(ids, max_new_tokens=6, do_sample=False, num_beams=1, pad_token_id=pad,"
+    " streamer=transformers.TextStreamer(tokenizer))"
+)
+SETTINGS = (
+    {"temperature": 0.5},
+    {"num_return_sequences": 2},
+    {"do_sample": False, "top_p": 0.3, "top_k": 3},
+    {"pad_token_id": -1},
+)
 PROMPTS = ("The capital of France is", "one two three", "Hello", " leading space")
 # A large model's step costs as much as a tiny one's text: the modes and prompts it is asked for.
 FEW_MODES = ("greedy", "beams", "repetition penalty", "sampled, top p")
@@ -133,4 +153,41 @@ def test_generated_text(checkpoint, tokenizer, model, observe):
             input=prompt,
             group="generation",
             reproduce=GENERATE.format("**inputs"),
+        )
+
+
+@applies_to(generates, light, options_sample)
+def test_around_generation(checkpoint, model, observe, tmp_path):
+    """The log-probabilities of beams, what a streamer prints, which settings can be saved."""
+    given = batch(checkpoint, [9], seed=81)
+    names = {"model": model, "ids": given["input_ids"], "pad": pad_id(checkpoint)}
+    allowed = tolerances(checkpoint, given).get("logits")
+    observe.evaluate(
+        "generation/beams/transition scores",
+        TRANSITION,
+        names,
+        group="generation",
+        tolerance=allowed and SOFTMAX * allowed,
+    )
+    if "tokenizer" in checkpoint.traits:
+        used = {**names, "transformers": transformers, "tokenizer": load_tokenizer(checkpoint)}
+
+        def printed():
+            with redirect_stdout(StringIO()) as found:
+                eval(STREAMED, used)
+            return found.getvalue()
+
+        shown = {name: value for name, value in names.items() if name != "model"}
+        observe.attempt(
+            "generation/printed by a streamer",
+            printed,
+            group="generation",
+            reproduce=source(f"import transformers\n{STREAMED}", shown, ""),
+        )
+    for settings in SETTINGS:
+        observe.attempt(
+            f"generation/saved settings {settings}",
+            lambda s=settings: transformers.GenerationConfig(**s).save_pretrained(tmp_path),
+            group="generation",
+            reproduce=f"transformers.GenerationConfig(**{settings}).save_pretrained('settings')",
         )

@@ -89,6 +89,19 @@ def test_images(checkpoint, processor, observe):
     observe.evaluate("vision/class by default", name, {"processor": default}, group="load")
 
 
+@applies_to(processor)
+def test_processor_class(checkpoint, observe):
+    """That the image processor loads, or what loading it raises."""
+    observe.attempt(
+        "load/processor/class",
+        lambda: (
+            type(transformers.AutoImageProcessor.from_pretrained(checkpoint.path, **SAFE)).__name__
+        ),
+        group="load",
+        reproduce="type(transformers.AutoImageProcessor.from_pretrained(checkpoint)).__name__",
+    )
+
+
 def see(observe, name, expression, processor, **options) -> None:
     """Record the pixels an expression gives."""
     names = {"processor": processor, "torch": torch}

@@ -31,6 +31,7 @@ GENERATION_FACTS = (
     "prompt_lookup_num_tokens num_assistant_tokens return_dict_in_generate output_scores "
     "output_attentions output_hidden_states"
 ).split()
+PARTS = ("get_encoder", "get_decoder", "get_input_embeddings", "get_output_embeddings")
 CONFIG = "config = transformers.AutoConfig.from_pretrained(checkpoint)\n"
 MODEL_CALLS = "forward generate save_pretrained from_pretrained resize_token_embeddings".split()
 # Named tokens are facts already, and attributes of the class in some versions only.
@@ -129,6 +130,11 @@ def test_model_facts(checkpoint, observe):
         ("parameters", "{n: list(p.shape) for n, p in model.named_parameters()}"),
     ):
         observe.evaluate(f"load/model/{fact}", expression, {"model": model}, group="load")
+    for part in PARTS:
+        for owner, name in ((model, part), (model.base_model, f"base_model.{part}")):
+            if hasattr(owner, part):
+                asked = f"type(model.{name}()).__name__"
+                observe.evaluate(f"load/model/{name}", asked, {"model": model}, group="load")
     observe.attempt("load/model/tied", lambda: tied(model), group="load")
     if light(checkpoint):
         observe_weights(observe, "load/model/weights", model, "model")

@@ -33,6 +33,22 @@ COLLATED = {
     "labelled words": f"dict(transformers.DataCollatorForTokenClassification(tokenizer)({LABELLED}))",
     "side by side": f"dict(transformers.DataCollatorWithFlattening()({ROWS}))",
 }
+# what of a family, and of the library, scripts import by name; nothing here imports much by itself
+OF_FAMILY = (
+    "Config Model PreTrainedModel LMHeadModel EncoderModel ForMaskedLM ForCausalLM ForConditionalGeneration "
+    "ForSequenceClassification ForTokenClassification ForQuestionAnswering ForMultipleChoice ForPreTraining "
+    "ForNextSentencePrediction DoubleHeadsModel ForImageClassification ForMaskedImageModeling "
+    "ForImageClassificationWithTeacher Tokenizer TokenizerFast ImageProcessor ImageProcessorFast FeatureExtractor"
+).split()
+OF_LIBRARY = (
+    "AdamW AutoModelForVision2Seq AutoModelWithLMHead BatchEncoding BeamSearchScorer ConstrainedBeamSearchScorer "
+    "DataCollatorForWholeWordMask DisjunctiveConstraint DynamicCache EncoderDecoderCache EncoderDecoderModel "
+    "GenerationConfig GenerationMixin HybridCache LineByLineTextDataset LogitsWarper OffloadedCache "
+    "PhrasalConstraint PreTrainedModel PreTrainedTokenizer PreTrainedTokenizerFast PretrainedConfig QuantizedCache "
+    "QuantizedCacheConfig QuestionAnsweringPipeline SinkCache SlidingWindowCache SpecialTokensMixin StaticCache "
+    "SummarizationPipeline Text2TextGenerationPipeline TextDataset TextIteratorStreamer TranslationPipeline "
+    "prune_layer set_seed"
+).split()
 MANY = 256  # numbers whose spread is known to a twentieth
 SPREAD = 0.3  # of its logarithm: six times that
 
@@ -87,6 +103,20 @@ def test_collators(tokenizer, observe):
             f"(setattr(tokenizer, 'pad_token', pad), {expression})[1]",
             {"tokenizer": private(tokenizer), **names},
         )
+
+
+@applies_to(own_weights, walk_sample)
+def test_names_to_import(checkpoint, observe):
+    """The classes that a script about such a checkpoint imports from the library."""
+    own = [f"{family(checkpoint)}{name}" for name in OF_FAMILY] if family(checkpoint) else []
+    for name in [*own, *OF_LIBRARY]:
+        if hasattr(transformers, name):
+            observe(
+                f"api/import/{name}",
+                "there",
+                group="api",
+                reproduce=f"hasattr(transformers, {name!r})",
+            )
 
 
 @applies_to(own_weights, light, walk_sample)

@@ -48,7 +48,10 @@ TASKS = {
     ),
     "QuestionAnswering": (
         "question-answering",
-        (f"pipe({QUESTION})", f"pipe({QUESTION}, top_k=3)", f"pipe({QUESTION}, max_answer_len=1)"),
+        (
+            *(f"pipe({QUESTION}{o})" for o in ("", ", top_k=3", ", max_answer_len=1")),
+            f"pipe({QUESTION} * 9, max_seq_len=40, doc_stride=9)",
+        ),
     ),
     "MaskedLM": (
         "fill-mask",

@@ -94,6 +94,26 @@ def test_loading_options(checkpoint, observe):
         )
 
 
+@applies_to(own_weights, light, walk_sample)
+def test_subfolder(checkpoint, observe):
+    """The model loaded from a folder inside a directory: what is missing, and what it weighs."""
+    path, auto = checkpoint.path, getattr(transformers, checkpoint.auto_class)
+
+    def load():
+        model, info = auto.from_pretrained(
+            path.parent, subfolder=path.name, output_loading_info=True, **SAFE
+        )
+        return [type(model).__name__, sorted(info["missing_keys"]), model.num_parameters()]
+
+    observe.attempt(
+        "load/option/subfolder",
+        load,
+        group="outputs",
+        reproduce="import os\ndirectory, folder = os.path.split(checkpoint)\n"
+        f"type(transformers.{checkpoint.auto_class}.from_pretrained(directory, subfolder=folder)).__name__",
+    )
+
+
 @applies_to(
     own_weights,
     light,

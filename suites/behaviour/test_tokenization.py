@@ -166,6 +166,21 @@ def test_each_file_alone(checkpoint, observe, tmp_path):
 
 
 @applies_to(tokenizer)
+def test_subfolder(checkpoint, observe):
+    """The tokenizer loaded from a folder inside a directory."""
+    path = checkpoint.path
+    observe_loaded(
+        observe,
+        "of a subfolder",
+        lambda: transformers.AutoTokenizer.from_pretrained(
+            path.parent, subfolder=path.name, **SAFE
+        ),
+        "import os\ndirectory, folder = os.path.split(checkpoint)\n"
+        "tokenizer = transformers.AutoTokenizer.from_pretrained(directory, subfolder=folder)",
+    )
+
+
+@applies_to(tokenizer)
 def test_saved_and_reloaded(checkpoint, tokenizer, observe, tmp_path):
     """What save_pretrained writes, and the tokenizer that comes back from it."""
     observe.attempt(
