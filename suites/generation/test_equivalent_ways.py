@@ -37,23 +37,20 @@ KNOWS_PADDING = Predicate(
 
 @applies_to(decoder, generates, light)
 def test_embeddings_generate_what_ids_generate(checkpoint, model, dtype, expect):
-    """A prompt given as embeddings is continued as its ids are."""
+    """A prompt given as embeddings is continued as its ids are, and counts where lengths count the prompt."""
     prompt = prompts(checkpoint, 1)[0]
-    plain = generate(model, checkpoint, [prompt])
     ids = torch.tensor([prompt])
     embedded = model.get_input_embeddings()(ids.to(model.device)).detach()
-    out = generate_from(
-        model, checkpoint, {"inputs_embeds": embedded, "attention_mask": torch.ones_like(ids)}
-    )
-    same_generation(
-        expect,
-        out,
-        0,
-        plain,
-        dtype,
-        "model.generate(inputs_embeds=model.get_input_embeddings()(torch.tensor([prompt])))",
-        prompt=prompt,
-    )
+    given = {"inputs_embeds": embedded, "attention_mask": torch.ones_like(ids)}
+    end = int(continued(model, checkpoint, prompt).sequences[0, len(prompt)])
+    bounds = {"min_length": len(prompt) + 2, "max_length": len(prompt) + 4, "max_new_tokens": None}
+    for settings in ({}, {**bounds, "eos_token_id": end}, {**bounds, "eos_token_id": None}):
+        plain = generate(model, checkpoint, [prompt], **settings)
+        out = generate_from(model, checkpoint, given, **settings)
+        call = "model.generate(inputs_embeds=model.get_input_embeddings()(torch.tensor([prompt])))"
+        context = {"prompt": prompt, "settings": settings}
+        same_generation(expect, out, 0, plain, dtype, call, **context)
+        expect.equal(len(out.logits), len(plain.logits), f"new tokens of {call}", **context)
 
 
 @applies_to(generates, text_model, light)
@@ -119,18 +116,17 @@ def test_padded_batch_equals_singles(checkpoint, device, dtype, expect, attentio
 
 @applies_to(decoder, generates, light, KNOWS_PADDING)
 def test_mask_follows_from_padding(checkpoint, model, dtype, expect):
-    """Without a mask, generate takes a decoder's padding tokens for padding."""
+    """Without a mask, generate takes a decoder's padding tokens for padding, unless they are its end, too."""
     inputs = padded(prompts(checkpoint, 2), pad_id(checkpoint), "left")
-    plain = generate_from(model, checkpoint, inputs)
-    bare = generate_from(model, checkpoint, {"input_ids": inputs["input_ids"]})
+    every = dict(inputs, attention_mask=torch.ones_like(inputs["input_ids"]))
     allowed = logits_tolerance(checkpoint, dtype)
-    expect.close(
-        bare.logits[0],
-        plain.logits[0],
-        allowed,
-        "model.generate(input_ids, output_logits=True, return_dict_in_generate=True).logits[0]",
-        inputs=inputs,
-    )
+    for masked, end in ((inputs, eos_id(checkpoint)), (every, pad_id(checkpoint))):
+        settings = {"eos_token_id": end, "max_new_tokens": 1}
+        plain = generate_from(model, checkpoint, masked, **settings)
+        bare = generate_from(model, checkpoint, {"input_ids": inputs["input_ids"]}, **settings)
+        call = "model.generate(input_ids, output_logits=True, **settings).logits[0]"
+        context = {"inputs": inputs, "settings": settings}
+        expect.close(bare.logits[0], plain.logits[0], allowed, call, **context)
 
 
 @applies_to(seq2seq, light)

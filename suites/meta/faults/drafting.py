@@ -40,7 +40,8 @@ FAULTS = [
         "token-behind-a-draft-of-the-place-before",
         "The token behind a draft accepted as a whole is drawn from the distribution before its last.",
         edit(
-            ACCEPT, ("p_n_plus_1 = p[:, n_matches, :]", "p_n_plus_1 = p[:, max(n_matches - 1, 0), :]")
+            ACCEPT,
+            ("p_n_plus_1 = p[:, n_matches, :]", "p_n_plus_1 = p[:, max(n_matches - 1, 0), :]"),
         ),
         ("test_drafted_samples_follow_the_model",),
         "gpt2-counting",
