@@ -144,7 +144,6 @@ DROPOUTS = {
     "vit": ("hidden_dropout_prob", "attention_probs_dropout_prob"),
     "deit": ("hidden_dropout_prob", "attention_probs_dropout_prob"),
 }
-LAYERDROPS = ("encoder_layerdrop", "decoder_layerdrop")
 
 
 # A decoder that classifies tokens drops out a tenth before its head, whatever the file says.
@@ -168,13 +167,6 @@ def test_each_dropout_acts_alone(checkpoint, model, dtype, expect):
             states = last_states(run(other, inputs))[name]
             moved = not torch.equal(states, last_states(wanted)[name])
             expect.true(moved, "no difference", "other numbers than without", f"{call}.{name}")
-        if field and "att" in field:
-            fused = fresh_model(checkpoint, dtype=dtype, attention="sdpa", **options)
-            quiet = last_states(run(fused, inputs, output_attentions=False))
-            states = last_states(run(fused.train(), inputs, output_attentions=False))
-            moved = not any(torch.equal(states[name], quiet[name]) for name in states)
-            call = f"from_pretrained(path, attn_implementation='sdpa', {what}).train()(**inputs)"
-            expect.true(moved, "no difference", "other numbers than without", call)
 
 
 def last_states(outputs):
