@@ -16,7 +16,7 @@ from fixtures.stored import copied, reconfigured
 
 YARN = {"rope_type": "yarn", "factor": 3.0, "original_max_position_embeddings": 4000}
 SETTINGS = {
-    "linear": {"rope_type": "linear", "factor": 3.0},
+    "linear": {"rope_type": "linear", "factor": 2.5},
     "llama3": {
         "rope_type": "llama3",
         "factor": 5.0,
