@@ -9,6 +9,7 @@ from fixtures.applicability import (
     applies_to,
     decoder,
     generates,
+    generation_sample,
     light,
     model_type,
     seq2seq,
@@ -26,7 +27,7 @@ from fixtures.generating import (
 )
 from fixtures.ids import eos_id, ordinary_ids, pad_id, padded
 from fixtures.lazy import torch, transformers
-from fixtures.loading import load_model
+from fixtures.loading import cache_layers, load_model
 from fixtures.oracle import answers, own_tolerance, run
 
 KNOWS_PADDING = Predicate(
@@ -201,6 +202,26 @@ def test_generate_returns_its_insides(checkpoint, model, dtype, expect):
                 expect.close(
                     out[name][step][layer], new, allowed[f"{name}.{layer}"], call, prompt=prompt
                 )
+    for name in ("encoder_hidden_states", "encoder_attentions") if front else ():
+        for layer, wanted in enumerate(whole[name]):
+            limit, call = (
+                allowed[f"{name}.{layer}"],
+                f"model.generate(..., {settings}).{name}[{layer}]",
+            )
+            expect.close(out[name][layer], wanted, limit, call, prompt=prompt)
+
+
+@applies_to(generates, text_model, generation_sample)
+@pytest.mark.parametrize("beams", [1, 2])
+def test_generate_returns_its_cache(checkpoint, model, expect, beams):
+    """The cache that generate returns holds every token but the last, for each beam."""
+    prompt = prompts(checkpoint, 1)[0][:3]  # shorter than any window, which may roll
+    settings = {"num_beams": beams, "eos_token_id": None, "max_new_tokens": 3}
+    out = generate(model, checkpoint, [prompt], **settings)
+    call = f"shape of cached keys of model.generate(ids, **{settings})"
+    keys = cache_layers(out.past_key_values)[0][0]
+    wanted = [beams, out.sequences.shape[1] - 1]
+    expect.equal([keys.shape[0], keys.shape[2]], wanted, call, prompt=prompt)
 
 
 @applies_to(decoder, generates, model_type("llama", "mistral"), light)

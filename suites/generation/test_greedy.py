@@ -218,6 +218,20 @@ def test_left_padded_batch_equals_singles(checkpoint, device, dtype, expect, att
         same_generation(expect, out, row, alone, dtype, "model.generate(**padded)", padded=batched)
 
 
+@applies_to(decoder, generates, generation_sample)
+def test_padding_is_not_repeated(checkpoint, model, dtype, expect):
+    """A repetition penalty falls on the tokens of a prompt, not on the padding before it."""
+    rows, penalty = prompts(checkpoint, 2), 1.7
+    batched = padded(rows, pad_id(checkpoint), "left")
+    settings = {"repetition_penalty": penalty, "eos_token_id": None, "max_new_tokens": 1}
+    out = generate_from(model, checkpoint, batched, **settings)
+    allowed = 2 * penalty * logits_tolerance(checkpoint, dtype)
+    for row, prompt in enumerate(rows):
+        alone = generate(model, checkpoint, [prompt], **settings).scores[0][0]
+        call = f"model.generate(**padded, **{settings}).scores[0][{row}]"
+        expect.close(out.scores[0][row], alone, allowed, call, padded=batched)
+
+
 @applies_to(generates, text_model, light)
 def test_generate_twice_is_the_same(checkpoint, model, expect):
     """Greedy generation has no memory: a second call gives the same ids."""

@@ -103,7 +103,7 @@ def test_prepared_encoder_mask_equals_mask(checkpoint, device, dtype, expect, at
 
 
 @applies_to(decoder, model_type("llama", "mistral"))
-def test_prepared_mask_equals_mask(checkpoint, model, dtype, expect):
+def test_prepared_mask_equals_mask(checkpoint, model, device, dtype, expect):
     """A mask prepared by the caller, rows x 1 x queries x keys, replaces the one made from zeros and ones."""
     inputs = batch(checkpoint, [4, 3], side="left")  # within any window
     length = inputs["input_ids"].shape[1]
@@ -113,9 +113,12 @@ def test_prepared_mask_equals_mask(checkpoint, model, dtype, expect):
     blocked = torch.zeros(visible.shape, dtype=model.dtype).masked_fill(
         ~visible, torch.finfo(model.dtype).min
     )
-    prepared = run(model, dict(inputs, attention_mask=blocked))
-    wanted, call = answers(model, inputs), "model(**inputs) with a prepared mask"
-    agree_with_itself(expect, prepared, wanted, inputs, call, dtype)
+    fused = load_model(checkpoint, "sdpa", dtype, device)
+    for one, mask in ((model, blocked), (fused, blocked), (fused, visible)):
+        given = dict(inputs, attention_mask=mask)
+        prepared = run(one, given, output_attentions=one is model)
+        call = f"model(**inputs) with a prepared mask of {mask.dtype}"
+        agree_with_itself(expect, prepared, answers(model, inputs), inputs, call, dtype)
 
 
 @applies_to(decoder, head("CausalLM"))
