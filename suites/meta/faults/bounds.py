@@ -182,4 +182,41 @@ FAULTS = [
         ("test_watermark_raises_the_green_list",),
         "gpt2-counting",
     ),
+    Fault(
+        "padding-penalised",
+        "A repetition penalty falls on padding, too.",
+        edit(
+            PROCESS + "RepetitionPenaltyLogitsProcessor.__call__",
+            (
+                "input_ids = input_ids.masked_fill(positions[None, :] < self.prompt_ignore_length[:, None], vocab_size)",
+                "pass",
+            ),
+        ),
+        ("test_padding_is_not_repeated",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "encoder-states-not-returned",
+        "generate returns no hidden states of the encoder.",
+        edit(
+            GENERATE + "_sample",
+            (
+                'model_kwargs["encoder_outputs"].get("hidden_states") if output_hidden_states else None',
+                "None",
+            ),
+        ),
+        ("test_generate_returns_its_insides",),
+        "t5-reverse",
+    ),
+    Fault(
+        "beams-without-their-cache",
+        "Beam search returns no cache.",
+        edit(
+            GENERATE + "_beam_search",
+            ("past_key_values=cache,", "past_key_values=None,"),
+            ("past_key_values=cache,", "past_key_values=None,"),
+        ),
+        ("test_generate_returns_its_cache",),
+        "gpt2-counting",
+    ),
 ]

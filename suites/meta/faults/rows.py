@@ -166,4 +166,47 @@ FAULTS = [
         ("test_copies_are_equal_and_apart",),
         "llama-chat",
     ),
+    Fault(
+        "cut-off-answers-are-the-last-token",
+        "BERT learns the last token for an answer that was cut off.",
+        edit(
+            BERT + "BertForQuestionAnswering.forward",
+            (
+                "start_positions = start_positions.clamp(0, ignored_index)",
+                "start_positions = start_positions.clamp(0, ignored_index - 1)",
+            ),
+        ),
+        ("test_other_heads_equal_reference",),
+        "bert-masked",
+    ),
+    Fault(
+        "t5-question-read-without-a-start",
+        "T5's question answering reads the text without a start token before it.",
+        edit(T5 + "T5ForQuestionAnswering.forward", ("self._shift_right(input_ids)", "input_ids")),
+        ("test_other_heads_equal_reference",),
+        "t5-random",
+    ),
+    Fault(
+        "t5-classifier-reads-without-a-start",
+        "T5's classifier reads the text without a start token before it.",
+        edit(
+            T5 + "T5ForSequenceClassification.forward",
+            ("self._shift_right(input_ids)", "input_ids"),
+        ),
+        ("test_other_heads_equal_reference",),
+        "t5-random",
+    ),
+    Fault(
+        "prepared-booleans-added",
+        "A prepared mask of booleans is added to the scores as ones and zeros.",
+        edit(
+            "masking_utils:_preprocess_mask_arguments",
+            (
+                "return True, attention_mask, None",
+                "return True, attention_mask.to(inputs_embeds.dtype), None",
+            ),
+        ),
+        ("test_prepared_mask_equals_mask",),
+        "llama-chat",
+    ),
 ]
