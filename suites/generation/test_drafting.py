@@ -76,7 +76,7 @@ def marked(model, marker):
     """A copy whose likeliest token is always the marker."""
     other = copy.deepcopy(model)
     head = other.get_output_embeddings()
-    mark = torch.tensor([marker])
+    mark = torch.tensor([marker], device=model.device)
     head.register_forward_hook(lambda module, given, logits: logits.index_fill(-1, mark, 1e4))
     other.generation_config.num_assistant_tokens = 2  # no draft beyond a short table of positions
     other.generation_config.num_assistant_tokens_schedule = "constant"

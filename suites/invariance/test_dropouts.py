@@ -144,7 +144,7 @@ def test_embeddings_are_dropped_out(checkpoint, model, dtype, expect):
     for name in (name for name in quiet if name.endswith("hidden_states")):
         call = f"from_pretrained(path, {options}).train()(**inputs).{name}"
         first, kept = outputs[name][0], outputs[name][0] != 0
-        wanted, limit = 2 * quiet[name][0][kept], 2 * allowed[f"{name}.0"]
+        wanted, limit = 2 * quiet[name][0].cpu()[kept], 2 * allowed[f"{name}.0"]
         expect.close(first[kept], wanted, limit, f"{call}[0], but for zeros", inputs=inputs)
         # T5 drops out what leaves a stack, too (Raffel et al. 2020, section 2.1)
         for place in (0, -1) if checkpoint.model_type == "t5" else (0,):
@@ -177,6 +177,6 @@ def test_dropped_layers_are_skipped(checkpoint, model, dtype, expect):
         norm = getattr(
             getattr(base, stack), "layer_norm", torch.nn.Identity()
         )  # only mBART ends with one
-        wanted, limit = norm(whole[name][0]), max(limits.values())
+        wanted, limit = norm(whole[name][0].cpu()), max(limits.values())
         call = f"from_pretrained(path, {drops}).train().base_model(**inputs), the {stack}'s states"
         expect.close(states, wanted, limit, call, inputs=inputs)

@@ -80,7 +80,7 @@ def test_copies_are_equal_and_apart(checkpoint, model, dtype, expect):
             parameter.mul_(0.5 if ".0." in name else 1.0)
     (name, states), (_, changed) = (final_states(each) for each in (wanted, run(other, inputs)))
     call = f"{call}(**inputs).{name}, the first layer's weights halved, after a call that failed"
-    moved = not torch.equal(states, changed)
+    moved = not torch.equal(states.cpu(), changed)
     expect.true(moved, "the model's own answer", "another answer", call, inputs=inputs)
 
 
