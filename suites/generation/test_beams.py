@@ -83,6 +83,24 @@ def test_beams_equal_textbook(checkpoint, model, dtype, expect, variant):
             expect.equal(value, wanted, f"{call}.sequences", prompt=prompt, **given)
 
 
+@applies_to(generates, text_model, generation_sample)
+@pytest.mark.parametrize("padding", ["zero", "another"])
+def test_beams_are_padded_behind_their_ends(checkpoint, model, expect, padding):
+    """What is behind the end of a beam is padding, whichever id that is."""
+    prompt = prompts(checkpoint, 1)[0]
+    end = end_seen(model, checkpoint, prompt)
+    pad = 0 if padding == "zero" else ordinary_ids(checkpoint)[1]
+    beams = {"num_beams": 3, "num_return_sequences": 3, "eos_token_id": end, "pad_token_id": pad}
+    out = generate(model, checkpoint, [prompt], length_penalty=0.0, **beams)
+    start = len(start_of(checkpoint, prompt))
+    for row, steps in zip(out.sequences.tolist(), out.beam_indices, strict=True):
+        behind = row[start + int((steps >= 0).sum()) :]
+        call = (
+            "behind the ends in model.generate(torch.tensor([prompt]), length_penalty=0.0, **beams)"
+        )
+        expect.equal(behind, [pad] * len(behind), call, prompt=prompt, beams=beams)
+
+
 @applies_to(generates, text_model, unless_shown)
 def test_beams_are_sorted_and_different(checkpoint, model, expect):
     """Returned beams are in descending order of score, and no two are the same."""

@@ -9,6 +9,7 @@ from fixtures.applicability import (
     applies_to,
     decoder,
     generates,
+    generation_sample,
     light,
     model_type,
     seq2seq,
@@ -26,7 +27,7 @@ from fixtures.generating import (
 )
 from fixtures.ids import eos_id, ordinary_ids, pad_id, padded
 from fixtures.lazy import torch, transformers
-from fixtures.loading import load_model
+from fixtures.loading import cache_layers, load_model
 from fixtures.oracle import answers, own_tolerance, run
 
 KNOWS_PADDING = Predicate(
@@ -37,23 +38,20 @@ KNOWS_PADDING = Predicate(
 
 @applies_to(decoder, generates, light)
 def test_embeddings_generate_what_ids_generate(checkpoint, model, dtype, expect):
-    """A prompt given as embeddings is continued as its ids are."""
+    """A prompt given as embeddings is continued as its ids are, and counts where lengths count the prompt."""
     prompt = prompts(checkpoint, 1)[0]
-    plain = generate(model, checkpoint, [prompt])
     ids = torch.tensor([prompt])
     embedded = model.get_input_embeddings()(ids.to(model.device)).detach()
-    out = generate_from(
-        model, checkpoint, {"inputs_embeds": embedded, "attention_mask": torch.ones_like(ids)}
-    )
-    same_generation(
-        expect,
-        out,
-        0,
-        plain,
-        dtype,
-        "model.generate(inputs_embeds=model.get_input_embeddings()(torch.tensor([prompt])))",
-        prompt=prompt,
-    )
+    given = {"inputs_embeds": embedded, "attention_mask": torch.ones_like(ids)}
+    end = int(continued(model, checkpoint, prompt).sequences[0, len(prompt)])
+    bounds = {"min_length": len(prompt) + 2, "max_length": len(prompt) + 4, "max_new_tokens": None}
+    for settings in ({}, {**bounds, "eos_token_id": end}, {**bounds, "eos_token_id": None}):
+        plain = generate(model, checkpoint, [prompt], **settings)
+        out = generate_from(model, checkpoint, given, **settings)
+        call = "model.generate(inputs_embeds=model.get_input_embeddings()(torch.tensor([prompt])))"
+        context = {"prompt": prompt, "settings": settings}
+        same_generation(expect, out, 0, plain, dtype, call, **context)
+        expect.equal(len(out.logits), len(plain.logits), f"new tokens of {call}", **context)
 
 
 @applies_to(generates, text_model, light)
@@ -119,18 +117,17 @@ def test_padded_batch_equals_singles(checkpoint, device, dtype, expect, attentio
 
 @applies_to(decoder, generates, light, KNOWS_PADDING)
 def test_mask_follows_from_padding(checkpoint, model, dtype, expect):
-    """Without a mask, generate takes a decoder's padding tokens for padding."""
+    """Without a mask, generate takes a decoder's padding tokens for padding, unless they are its end, too."""
     inputs = padded(prompts(checkpoint, 2), pad_id(checkpoint), "left")
-    plain = generate_from(model, checkpoint, inputs)
-    bare = generate_from(model, checkpoint, {"input_ids": inputs["input_ids"]})
+    every = dict(inputs, attention_mask=torch.ones_like(inputs["input_ids"]))
     allowed = logits_tolerance(checkpoint, dtype)
-    expect.close(
-        bare.logits[0],
-        plain.logits[0],
-        allowed,
-        "model.generate(input_ids, output_logits=True, return_dict_in_generate=True).logits[0]",
-        inputs=inputs,
-    )
+    for masked, end in ((inputs, eos_id(checkpoint)), (every, pad_id(checkpoint))):
+        settings = {"eos_token_id": end, "max_new_tokens": 1}
+        plain = generate_from(model, checkpoint, masked, **settings)
+        bare = generate_from(model, checkpoint, {"input_ids": inputs["input_ids"]}, **settings)
+        call = "model.generate(input_ids, output_logits=True, **settings).logits[0]"
+        context = {"inputs": inputs, "settings": settings}
+        expect.close(bare.logits[0], plain.logits[0], allowed, call, **context)
 
 
 @applies_to(seq2seq, light)
@@ -205,6 +202,26 @@ def test_generate_returns_its_insides(checkpoint, model, dtype, expect):
                 expect.close(
                     out[name][step][layer], new, allowed[f"{name}.{layer}"], call, prompt=prompt
                 )
+    for name in ("encoder_hidden_states", "encoder_attentions") if front else ():
+        for layer, wanted in enumerate(whole[name]):
+            limit, call = (
+                allowed[f"{name}.{layer}"],
+                f"model.generate(..., {settings}).{name}[{layer}]",
+            )
+            expect.close(out[name][layer], wanted, limit, call, prompt=prompt)
+
+
+@applies_to(generates, text_model, generation_sample)
+@pytest.mark.parametrize("beams", [1, 2])
+def test_generate_returns_its_cache(checkpoint, model, expect, beams):
+    """The cache that generate returns holds every token but the last, for each beam."""
+    prompt = prompts(checkpoint, 1)[0][:3]  # shorter than any window, which may roll
+    settings = {"num_beams": beams, "eos_token_id": None, "max_new_tokens": 3}
+    out = generate(model, checkpoint, [prompt], **settings)
+    call = f"shape of cached keys of model.generate(ids, **{settings})"
+    keys = cache_layers(out.past_key_values)[0][0]
+    wanted = [beams, out.sequences.shape[1] - 1]
+    expect.equal([keys.shape[0], keys.shape[2]], wanted, call, prompt=prompt)
 
 
 @applies_to(decoder, generates, model_type("llama", "mistral"), light)

@@ -44,15 +44,14 @@ SETTINGS = {
 
 def same_as_textbook(checkpoint, model, dtype, expect, prompt, **settings):
     """generate's greedy ids equal the step-by-step argmax of processed logits, ties aside."""
-    from fixtures.reference.sampling import greedy, process, processors_of
+    from fixtures.reference.sampling import end_ids, greedy, process, processors_of
 
     out = generate(model, checkpoint, [prompt], **settings)
     value, start = out.sequences[0].tolist(), start_of(checkpoint, prompt)
     chosen = rules(checkpoint, **settings)
     processors = processors_of(chosen | {"encoder_input_ids": prompt}, len(start))
     logits = next_logits(model, checkpoint, prompt)
-    ends = [] if chosen["eos_token_id"] is None else [chosen["eos_token_id"]]
-    wanted = greedy(logits, start, NEW, ends, processors)
+    wanted = greedy(logits, start, NEW, end_ids(chosen), processors)
     at = first_difference(value, wanted)
     if at is not None and at < min(len(value), len(wanted)):
         scores = process(wanted[:at], logits(wanted[:at]), processors)
@@ -84,11 +83,14 @@ def test_processed_greedy_is_the_argmax(checkpoint, model, dtype, expect, settin
 
 @applies_to(generates, text_model, generation_sample)
 def test_forbidden_and_forced_tokens(checkpoint, model, dtype, expect):
-    """A forbidden token never comes, forced first and last tokens always do."""
+    """A forbidden token never comes, unless it is an end; forced first and last tokens always do."""
     prompt = prompts(checkpoint, 1)[0]
     free = continued(model, checkpoint, prompt).sequences[0].tolist()
-    banned = free[len(start_of(checkpoint, prompt))]
+    banned, _, end = free[len(start_of(checkpoint, prompt)) :][:3]
     same_as_textbook(checkpoint, model, dtype, expect, prompt, bad_words_ids=[[banned]])
+    other = next(i for i in ordinary_ids(checkpoint) if i not in free)
+    ended = {"eos_token_id": end, "bad_words_ids": [[end], [other]]}
+    same_as_textbook(checkpoint, model, dtype, expect, prompt, **ended)
     forced = ordinary_ids(checkpoint)[3]
     same_as_textbook(checkpoint, model, dtype, expect, prompt, forced_eos_token_id=forced)
     several = [forced, banned] if forced != banned else [forced]
@@ -113,6 +115,7 @@ def test_suppressed_and_biased_tokens(checkpoint, model, dtype, expect):
         {"bad_words_ids": [[first, second], [other]]},
         {"sequence_bias": [[[first, second], -1e4], [[other], 0.5]]},
         {"sequence_bias": [[[first, other], 1e4], [[first, other, second], 2e4]]},
+        {"sequence_bias": [[[other, first, second], -1e4]]},  # which does not begin here
     ):
         same_as_textbook(checkpoint, model, dtype, expect, prompt, eos_token_id=None, **settings)
 
@@ -124,7 +127,8 @@ def test_no_end_before_the_minimum(checkpoint, model, dtype, expect, setting):
     prompt = prompts(checkpoint, 1)[0]
     start = len(start_of(checkpoint, prompt))
     free = continued(model, checkpoint, prompt).sequences[0].tolist()
-    for least in (2, 3):  # the end token would come as the third new token
+    other = next(i for i in ordinary_ids(checkpoint) if i not in free)
+    for least in (2, 3):  # an end token would come as the third new token
         count = least + start if setting == "min_length" else least
         same_as_textbook(
             checkpoint,
@@ -132,24 +136,23 @@ def test_no_end_before_the_minimum(checkpoint, model, dtype, expect, setting):
             dtype,
             expect,
             prompt,
-            eos_token_id=free[start + 2],
+            eos_token_id=[other, free[start + 2]],
             **{setting: count},
         )
 
 
 @applies_to(seq2seq, light)
-def test_forced_first_token(checkpoint, model, expect):
-    """forced_bos_token_id is the first token after the decoder's start token."""
+def test_forced_first_token(checkpoint, model, dtype, expect):
+    """forced_bos_token_id is the first token after the decoder's start, and generation begins behind it."""
     prompt, forced = prompts(checkpoint, 1)[0], ordinary_ids(checkpoint)[5]
-    value = generate(model, checkpoint, [prompt], forced_bos_token_id=forced).sequences[0].tolist()
-    wanted = [rules(checkpoint)["decoder_start_token_id"], forced]
-    expect.equal(
-        value[:2],
-        wanted,
-        "model.generate(torch.tensor([prompt]), forced_bos_token_id=forced)[0, :2]",
-        prompt=prompt,
-        forced=forced,
-    )
+    settings = {"forced_bos_token_id": forced, "eos_token_id": None}
+    same_as_textbook(checkpoint, model, dtype, expect, prompt, **settings)
+    second = int(generate(model, checkpoint, [prompt], **settings).sequences[0, 2])
+    settings["begin_suppress_tokens"] = [second]
+    ids = generate(model, checkpoint, [prompt], **settings).sequences[0].tolist()
+    call = f"model.generate(torch.tensor([prompt]), **{settings})[0]"
+    expect.equal(ids[1], forced, f"{call}[1]", prompt=prompt)
+    expect.true(ids[2] != second, ids[2], f"another token than {second}", call, prompt=prompt)
 
 
 @applies_to(generates, text_model)
@@ -192,25 +195,14 @@ def test_stops_at_the_end_token(checkpoint, model, expect):
 
 @applies_to(generates, text_model, unless_shown)
 def test_generates_as_many_as_asked(checkpoint, model, expect):
-    """Without an end token, max_new_tokens tokens are added, and max_length counts the prompt."""
+    """Without an end token, max_new_tokens tokens are added, or else max_length counts the prompt."""
     prompt = prompts(checkpoint, 1)[0]
     start = len(start_of(checkpoint, prompt))
-    out = generate(model, checkpoint, [prompt], eos_token_id=None, max_new_tokens=3)
-    expect.equal(
-        list(out.sequences.shape),
-        [1, start + 3],
-        "model.generate(ids, max_new_tokens=3).shape",
-        prompt=prompt,
-    )
-    out = generate(
-        model, checkpoint, [prompt], eos_token_id=None, max_new_tokens=None, max_length=start + 2
-    )
-    expect.equal(
-        list(out.sequences.shape),
-        [1, start + 2],
-        f"model.generate(ids, max_length={start + 2}).shape",
-        prompt=prompt,
-    )
+    for new, longest, wanted in ((3, None, 3), (None, start + 2, 2), (3, start + 2, 3)):
+        settings = {"max_new_tokens": new, "max_length": longest, "eos_token_id": None}
+        out = generate(model, checkpoint, [prompt], **settings)
+        call = f"model.generate(ids, **{settings}).shape"
+        expect.equal(list(out.sequences.shape), [1, start + wanted], call, prompt=prompt)
 
 
 @applies_to(decoder, generates, unless_shown)
@@ -224,6 +216,20 @@ def test_left_padded_batch_equals_singles(checkpoint, device, dtype, expect, att
     for row, prompt in enumerate(rows):
         alone = generate(model, checkpoint, [prompt])
         same_generation(expect, out, row, alone, dtype, "model.generate(**padded)", padded=batched)
+
+
+@applies_to(decoder, generates, generation_sample)
+def test_padding_is_not_repeated(checkpoint, model, dtype, expect):
+    """A repetition penalty falls on the tokens of a prompt, not on the padding before it."""
+    rows, penalty = prompts(checkpoint, 2), 1.7
+    batched = padded(rows, pad_id(checkpoint), "left")
+    settings = {"repetition_penalty": penalty, "eos_token_id": None, "max_new_tokens": 1}
+    out = generate_from(model, checkpoint, batched, **settings)
+    allowed = 2 * penalty * logits_tolerance(checkpoint, dtype)
+    for row, prompt in enumerate(rows):
+        alone = generate(model, checkpoint, [prompt], **settings).scores[0][0]
+        call = f"model.generate(**padded, **{settings}).scores[0][{row}]"
+        expect.close(out.scores[0][row], alone, allowed, call, padded=batched)
 
 
 @applies_to(generates, text_model, light)
@@ -296,16 +302,17 @@ def test_streamer_sees_what_is_generated(checkpoint, model, expect):
 
 @applies_to(generates, text_model, light)
 def test_several_end_tokens(checkpoint, model, expect):
-    """Each of several end-of-sequence ids ends the generation."""
-    prompt = prompts(checkpoint, 1)[0]
-    start = len(start_of(checkpoint, prompt))
-    free = continued(model, checkpoint, prompt).sequences[0].tolist()
-    ends = [free[start + 3], free[start + 1]]
-    out = generate(model, checkpoint, [prompt], eos_token_id=ends).sequences[0].tolist()
-    stop = next(i for i in range(start, len(free)) if free[i] in ends)
-    expect.equal(
-        out,
-        free[: stop + 1],
-        f"model.generate(torch.tensor([prompt]), eos_token_id={ends})",
-        prompt=prompt,
-    )
+    """Each of several end-of-sequence ids ends a row, which the first fills where there is no padding."""
+    rows = [row[:5] for row in prompts(checkpoint, 2)]
+    start = len(start_of(checkpoint, rows[0]))
+    free = generate(model, checkpoint, rows, eos_token_id=None).sequences.tolist()
+    ends = [free[0][start + 3], free[0][start + 1]]
+    settings = {"eos_token_id": ends, "pad_token_id": None}
+    value = generate(model, checkpoint, rows, **settings).sequences.tolist()
+    wanted = []
+    for row in free:
+        stop = next((i for i in range(start, len(row)) if row[i] in ends), len(row) - 1)
+        wanted.append(row[: stop + 1] + ends[:1] * (len(row) - stop - 1))
+    longest = len(value[0])
+    call = f"model.generate(torch.tensor(rows), **{settings})"
+    expect.equal(value, [row[:longest] for row in wanted], call, rows=rows)

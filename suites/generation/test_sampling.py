@@ -6,7 +6,13 @@ import math
 
 import pytest
 
-from fixtures.applicability import applies_to, generates, generation_sample, text_model
+from fixtures.applicability import (
+    applies_to,
+    generates,
+    generation_sample,
+    options_sample,
+    text_model,
+)
 from fixtures.generating import generate, logits_tolerance, next_logits, prompts, rules, start_of
 from fixtures.ids import eos_id, ordinary_ids
 from fixtures.lazy import torch
@@ -129,3 +135,45 @@ def test_sampling_follows_the_distribution(checkpoint, model, expect):
         f"model.generate(..., do_sample=True, num_return_sequences={ROWS})",
         prompt=prompt,
     )
+
+
+CUTS = ("top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff")
+
+
+@applies_to(generates, text_model, options_sample)
+@pytest.mark.parametrize("cut", CUTS)
+def test_sampled_beams_can_go_on(checkpoint, model, expect, cut):
+    """Whatever is cut off, beams that are sampled keep more tokens than there are ends."""
+    prompt = prompts(checkpoint, 1)[0]
+    ends = next_logits(model, checkpoint, prompt)(start_of(checkpoint, prompt)).topk(2).indices
+    tight = {"top_k": 1, "top_p": 1e-3, "typical_p": 1e-3}.get(cut, 0.999)
+    settings = {"top_k": 0, cut: tight, "eos_token_id": ends.tolist(), "num_beams": 2}
+    torch.manual_seed(7)
+    out = generate(model, checkpoint, [prompt], do_sample=True, max_new_tokens=1, **settings)
+    value = int(out.scores[0][0].isfinite().sum())
+    call = f"tokens left in model.generate(ids, do_sample=True, **{settings}).scores[0][0]"
+    expect.true(value >= 3, value, "at least 3, of which 2 are ends", call, prompt=prompt)
+
+
+@applies_to(generates, text_model, generation_sample)
+def test_watermark_raises_the_green_list(checkpoint, model, dtype, expect):
+    """A watermark adds its bias to the given share of tokens, chosen by the last one (Kirchenbauer et al. 2023, alg. 2)."""
+    from transformers import WatermarkingConfig
+
+    prompt, other = prompts(checkpoint, 1)[0], prompts(checkpoint, 1, seed=82)[0]
+    green = []
+    for row in (prompt, [*other[:-1], prompt[-1]], [*prompt[:-1], other[-2]]):
+        config = WatermarkingConfig(greenlist_ratio=0.25, bias=2.0, context_width=1)
+        settings = {"watermarking_config": config, "max_new_tokens": 1, "eos_token_id": None}
+        out = generate(model, checkpoint, [row], **settings)
+        raised = (out.scores[0][0] - out.logits[0][0]).float()
+        call = "(out.scores[0][0] - out.logits[0][0]) with a watermark of bias 2"
+        expect.close(raised, 2.0 * (raised > 1), logits_tolerance(checkpoint, dtype), call, row=row)
+        green.append((raised > 1).nonzero().flatten().tolist())
+        wanted = int(0.25 * len(raised))
+        expect.equal(len(green[-1]), wanted, "tokens raised by a watermark of a quarter", row=row)
+    if checkpoint.kind == "decoder":
+        expect.equal(green[1], green[0], "the tokens raised behind the same token")
+        expect.true(
+            green[2] != green[0], "the same", "others behind another token", "tokens raised"
+        )

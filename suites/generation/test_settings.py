@@ -12,6 +12,7 @@ from fixtures.applicability import (
     applies_to,
     decoder,
     generates,
+    generation_sample,
     has_fact,
     light,
     text_model,
@@ -26,6 +27,7 @@ from fixtures.generating import (
     rules,
     start_of,
 )
+from fixtures.ids import ordinary_ids
 from fixtures.lazy import torch, transformers
 
 
@@ -68,19 +70,73 @@ def test_arguments_win_over_settings(checkpoint, model, expect):
 def test_twenty_tokens_unless_told(checkpoint, model, expect):
     """Told nothing about length, generate stops 20 tokens into what it returns, or 20 behind the prompt."""
     prompt = prompts(checkpoint, 1)[0]
-    settings = {
-        n: v for n, v in rules(checkpoint, eos_token_id=None).items() if n != "max_new_tokens"
-    }
+    value, start = untold(checkpoint, model, prompt), len(start_of(checkpoint, prompt))
+    wanted = {20, 20 + start}
+    expect.true(value in wanted, value, f"one of {wanted}", "model.generate(ids).shape[1]")
+
+
+def untold(checkpoint, model, prompt):
+    """How long the sequence is that generate returns when nothing says how long it may be."""
+    settings = rules(checkpoint, eos_token_id=None, max_new_tokens=None)
     own, model.generation_config = (
         model.generation_config,
         transformers.GenerationConfig(**settings),
     )
     try:
-        value = answer(model, prompt).shape[1]
+        return answer(model, prompt).shape[1]
     finally:
         model.generation_config = own
-    wanted = {20, 20 + len(start_of(checkpoint, prompt))}
-    expect.true(value in wanted, value, f"one of {wanted}", "model.generate(ids).shape[1]")
+
+
+@pytest.mark.filterwarnings("ignore:Using the model-agnostic default:UserWarning")
+@applies_to(decoder, generates, generation_sample)
+def test_stops_where_positions_end(checkpoint, model, expect):
+    """Told nothing about length, a decoder's answer ends with its last position."""
+    longest = checkpoint.config.get("max_position_embeddings") or checkpoint.config["n_positions"]
+    prompt = (ordinary_ids(checkpoint) * longest)[: longest - 3]
+    value = untold(checkpoint, model, prompt)
+    call = f"model.generate(torch.tensor([{longest - 3} ids])).shape[1]"
+    expect.equal(value, longest, call, first=prompt[:3])
+
+
+@applies_to(decoder, generates, generation_sample)
+def test_nothing_is_continued_from_the_beginning(checkpoint, model, expect):
+    """Given no prompt, a decoder goes on from the token that begins a sequence."""
+    begin = ordinary_ids(checkpoint)[3]
+    own, model.generation_config = (
+        model.generation_config,
+        configured(checkpoint, bos_token_id=begin, max_new_tokens=3),
+    )
+    try:
+        wanted = answer(model, [begin])
+        with torch.no_grad():
+            value = model.generate()
+    finally:
+        model.generation_config = own
+    expect.equal(value, wanted, "model.generate()", bos_token_id=begin)
+
+
+@applies_to(generates, text_model, generation_sample)
+def test_invalid_numbers_can_be_removed(checkpoint, model, expect):
+    """remove_invalid_values takes a logit that is no number for zero and an infinite one for the largest."""
+    prompt, (none, most) = prompts(checkpoint, 1)[0], ordinary_ids(checkpoint)[3:5]
+
+    def spoil(module, given, logits):
+        logits = logits.clone()
+        logits[..., none], logits[..., most] = torch.nan, torch.inf
+        return logits
+
+    hook = model.get_output_embeddings().register_forward_hook(spoil)
+    try:
+        settings = {"remove_invalid_values": True, "max_new_tokens": 2, "eos_token_id": None}
+        out = generate(model, checkpoint, [prompt], **settings)
+    finally:
+        hook.remove()
+    value = [float(out.scores[0][0, token]) for token in (none, most)]
+    call = f"scores of a nan and an infinity in model.generate(ids, **{settings})"
+    expect.equal(value, [0.0, torch.finfo(torch.float32).max], call, prompt=prompt)
+    new = out.sequences[0, -2:].tolist()
+    expect.equal(new, [most, most], f"model.generate(ids, **{settings})[0, -2:]", prompt=prompt)
 
 
 @applies_to(decoder, generates, light)

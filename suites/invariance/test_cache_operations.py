@@ -122,15 +122,16 @@ def test_fixed_cache_is_filled_in_pieces(checkpoint, model, dtype, expect, first
 
 @applies_to(decoder, head("CausalLM"), model_type("mistral"), short_window, unless_shown)
 def test_sliding_cache_is_cut_back(checkpoint, model, dtype, expect):
-    """A sliding cache that records what it drops goes on from where it was cut back to."""
-    length = checkpoint.config["sliding_window"] + 6
-    inputs = batch(checkpoint, [length, length])
-    ids, past = inputs["input_ids"].to(model.device), growing_cache(model)
-    method_of(past, "activate_past_recording")()
-    whole = answers(model, inputs).logits
-    allowed = own_tolerance(checkpoint, inputs, dtype)["logits"]
-    run(model, {"input_ids": ids}, past_key_values=past, use_cache=True)
-    past.crop(-4)
-    call = "past.crop(-4); model(ids[:, -4:], past_key_values=past).logits"
-    outputs = run(model, {"input_ids": ids[:, -4:]}, past_key_values=past, use_cache=True)
-    expect.close(outputs.logits, whole[:, -4:], allowed, call, inputs=inputs)
+    """A sliding cache that records what it drops goes on from where it was cut back to, full or not."""
+    window = checkpoint.config["sliding_window"]
+    for length in (window + 6, window - 1):
+        inputs = batch(checkpoint, [length, length])
+        ids, past = inputs["input_ids"].to(model.device), growing_cache(model)
+        method_of(past, "activate_past_recording")()
+        whole = answers(model, inputs).logits
+        allowed = own_tolerance(checkpoint, inputs, dtype)["logits"]
+        run(model, {"input_ids": ids}, past_key_values=past, use_cache=True)
+        past.crop(-4)
+        call = "past.crop(-4); model(ids[:, -4:], past_key_values=past).logits"
+        outputs = run(model, {"input_ids": ids[:, -4:]}, past_key_values=past, use_cache=True)
+        expect.close(outputs.logits, whole[:, -4:], allowed, call, inputs=inputs)

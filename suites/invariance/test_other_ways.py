@@ -6,7 +6,9 @@ import copy
 import random
 from dataclasses import replace
 
-from fixtures.agreement import agree_with_itself, agree_with_reference
+import pytest
+
+from fixtures.agreement import agree_with_itself, agree_with_reference, final_states
 from fixtures.applicability import (
     Predicate,
     any_model,
@@ -62,29 +64,47 @@ def test_layout_of_inputs_changes_nothing(checkpoint, model, dtype, expect):
 
 @applies_to(any_model, light)
 def test_copies_are_equal_and_apart(checkpoint, model, dtype, expect):
-    """A copied model answers alike, and shares no weight with the first."""
-    inputs = batch(checkpoint, [7])
-    other, call = copy.deepcopy(model), "copy.deepcopy(model)"
-    outputs, wanted = run(other, inputs), answers(model, inputs)
-    agree_with_itself(expect, outputs, wanted, inputs, f"{call}(**inputs)", dtype)
-    shared = {p.data_ptr() for p in model.parameters()} & {p.data_ptr() for p in other.parameters()}
+    """A copied model answers alike, shares no weight with the first, and answers by its own."""
+    inputs, call = batch(checkpoint, [7]), "copy.deepcopy(model)"
+    wanted, first = answers(model, inputs), fresh_model(checkpoint, dtype=dtype)
+    with pytest.raises(
+        (IndexError, RuntimeError, ValueError)
+    ):  # what a failed call leaves is copied
+        run(first, impossible(inputs))
+    other = copy.deepcopy(first)
+    agree_with_itself(expect, run(other, inputs), wanted, inputs, f"{call}(**inputs)", dtype)
+    shared = {p.data_ptr() for p in first.parameters()} & {p.data_ptr() for p in other.parameters()}
     expect.true(not shared, f"{len(shared)} weights", "no shared weight", call)
+    with torch.no_grad():
+        for name, parameter in other.named_parameters():
+            parameter.mul_(0.5 if ".0." in name else 1.0)
+    (name, states), (_, changed) = (final_states(each) for each in (wanted, run(other, inputs)))
+    call = f"{call}(**inputs).{name}, the first layer's weights halved, after a call that failed"
+    moved = not torch.equal(states.cpu(), changed)
+    expect.true(moved, "the model's own answer", "another answer", call, inputs=inputs)
+
+
+def impossible(inputs):
+    """Inputs that a model on the CPU refuses: ids beyond any vocabulary, pictures of too many channels."""
+    if "pixel_values" in inputs:
+        return {"pixel_values": torch.cat([inputs["pixel_values"]] * 2, 1)}
+    return dict(inputs, input_ids=inputs["input_ids"] + 10**7)
 
 
 @applies_to(decoder, rotary, head("CausalLM"))
 def test_packed_sequences_are_apart(checkpoint, model, dtype, expect):
     """Two sequences in one row, their positions each from zero and no mask, do not see each other."""
-    first, second = sequences(checkpoint, [9, 7], seed=49)
-    positions = torch.tensor([[*range(9), *range(7)]])
-    given = {"input_ids": torch.tensor([first + second]), "position_ids": positions}
+    first, second, long = sequences(checkpoint, [9, 7, 16], seed=49)
+    rows, places = [long, first + second], [[*range(16)], [*range(9), *range(7)]]
+    given = {"input_ids": torch.tensor(rows), "position_ids": torch.tensor(places)}
     packed = run(model, given, use_cache=False).logits
     inputs = batch(checkpoint, [9, 9])
     limit = own_tolerance(checkpoint, inputs, dtype)["logits"]
-    call = "model(input_ids=[first + second], position_ids=[0, 1, ..., 0, 1, ...], use_cache=False).logits"
-    for row, start in ((first, 0), (second, 9)):
-        alone = run(model, {"input_ids": torch.tensor([row])}).logits
-        value = packed[:, start : start + len(row)]
-        expect.close(value, alone, limit, f"{call}[:, {start}:]", first=first, second=second)
+    call = "model(input_ids=[long, first + second], position_ids=[[0, 1, ...], [0, 1, ..., 0, 1, ...]]).logits"
+    for ids, row, start in ((long, 0, 0), (first, 1, 0), (second, 1, 9)):
+        alone = run(model, {"input_ids": torch.tensor([ids])}).logits[0]
+        value, place = packed[row, start : start + len(ids)], f"{call}[{row}, {start}:]"
+        expect.close(value, alone, limit, place, rows=rows, places=places)
 
 
 @applies_to(decoder, rotary, head("CausalLM"), light)
@@ -144,7 +164,6 @@ DROPOUTS = {
     "vit": ("hidden_dropout_prob", "attention_probs_dropout_prob"),
     "deit": ("hidden_dropout_prob", "attention_probs_dropout_prob"),
 }
-LAYERDROPS = ("encoder_layerdrop", "decoder_layerdrop")
 
 
 # A decoder that classifies tokens drops out a tenth before its head, whatever the file says.
@@ -168,13 +187,6 @@ def test_each_dropout_acts_alone(checkpoint, model, dtype, expect):
             states = last_states(run(other, inputs))[name]
             moved = not torch.equal(states, last_states(wanted)[name])
             expect.true(moved, "no difference", "other numbers than without", f"{call}.{name}")
-        if field and "att" in field:
-            fused = fresh_model(checkpoint, dtype=dtype, attention="sdpa", **options)
-            quiet = last_states(run(fused, inputs, output_attentions=False))
-            states = last_states(run(fused.train(), inputs, output_attentions=False))
-            moved = not any(torch.equal(states[name], quiet[name]) for name in states)
-            call = f"from_pretrained(path, attn_implementation='sdpa', {what}).train()(**inputs)"
-            expect.true(moved, "no difference", "other numbers than without", call)
 
 
 def last_states(outputs):

@@ -16,7 +16,7 @@ from fixtures.stored import copied, reconfigured
 
 YARN = {"rope_type": "yarn", "factor": 3.0, "original_max_position_embeddings": 4000}
 SETTINGS = {
-    "linear": {"rope_type": "linear", "factor": 3.0},
+    "linear": {"rope_type": "linear", "factor": 2.5},
     "llama3": {
         "rope_type": "llama3",
         "factor": 5.0,
@@ -24,7 +24,8 @@ SETTINGS = {
         "high_freq_factor": 3.0,
         "original_max_position_embeddings": 40,
     },
-    "yarn": {**YARN, "beta_fast": 6.0, "beta_slow": 0.1},
+    "yarn": {**YARN, "beta_fast": 6.0, "beta_slow": 0.01},
+    "yarn-by-length": {**YARN, "factor": None, "original_max_position_embeddings": 16},
     "yarn-attention": {**YARN, "attention_factor": 1.3},
     "yarn-scales": {**YARN, "mscale": 0.8, "mscale_all_dim": 0.4},
 }

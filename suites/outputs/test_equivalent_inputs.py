@@ -68,7 +68,8 @@ def test_given_positions_equal_reference(checkpoint, model, dtype, expect):
     """An encoder told other positions gives what the reference says for them."""
     inputs = batch(checkpoint, [9, 9])
     first = pad_id(checkpoint) + 1 if checkpoint.model_type == "roberta" else 0
-    inputs["position_ids"] = torch.arange(first, first + 9).flip(0).expand(2, -1)
+    ahead = torch.arange(first, first + 9)
+    inputs["position_ids"] = torch.stack([ahead.flip(0), ahead.roll(2)])  # each row has its own
     agree_with_reference(expect, run(model, inputs), inputs, dtype, "model(**inputs)")
 
 
@@ -102,7 +103,7 @@ def test_prepared_encoder_mask_equals_mask(checkpoint, device, dtype, expect, at
 
 
 @applies_to(decoder, model_type("llama", "mistral"))
-def test_prepared_mask_equals_mask(checkpoint, model, dtype, expect):
+def test_prepared_mask_equals_mask(checkpoint, model, device, dtype, expect):
     """A mask prepared by the caller, rows x 1 x queries x keys, replaces the one made from zeros and ones."""
     inputs = batch(checkpoint, [4, 3], side="left")  # within any window
     length = inputs["input_ids"].shape[1]
@@ -112,35 +113,26 @@ def test_prepared_mask_equals_mask(checkpoint, model, dtype, expect):
     blocked = torch.zeros(visible.shape, dtype=model.dtype).masked_fill(
         ~visible, torch.finfo(model.dtype).min
     )
-    prepared = run(model, dict(inputs, attention_mask=blocked))
-    agree_with_itself(
-        expect,
-        prepared,
-        answers(model, inputs),
-        inputs,
-        "model(**inputs) with a prepared mask",
-        dtype,
-    )
+    fused = load_model(checkpoint, "sdpa", dtype, device)
+    for one, mask in ((model, blocked), (fused, blocked), (fused, visible)):
+        given = dict(inputs, attention_mask=mask)
+        prepared = run(one, given, output_attentions=one is model)
+        call = f"model(**inputs) with a prepared mask of {mask.dtype}"
+        agree_with_itself(expect, prepared, answers(model, inputs), inputs, call, dtype)
 
 
 @applies_to(decoder, head("CausalLM"))
 def test_kept_logits_are_the_last(checkpoint, model, dtype, expect):
-    """logits_to_keep=3 computes the logits of the last three positions, and of no other."""
+    """logits_to_keep=n computes the logits of the last n positions, and of no other."""
     inputs = batch(checkpoint, [12, 12])
     whole = answers(model, inputs).logits
-    few = run(model, inputs, **kept_logits(model, 3)).logits
-    size = 3 if kept_logits(model, 3) else 12
-    expect.equal(
-        few.shape[1], size, "model(**inputs, logits_to_keep=3).logits.shape[1]", inputs=inputs
-    )
     allowed = own_tolerance(checkpoint, inputs, dtype)["logits"]
-    expect.close(
-        few[:, -3:],
-        whole[:, -3:],
-        allowed,
-        "model(**inputs, logits_to_keep=3).logits",
-        inputs=inputs,
-    )
+    for count in (3, 1):
+        few = run(model, inputs, **kept_logits(model, count)).logits
+        size = count if kept_logits(model, count) else 12
+        call = f"model(**inputs, logits_to_keep={count}).logits"
+        expect.equal(few.shape[1], size, f"{call}.shape[1]", inputs=inputs)
+        expect.close(few[:, -count:], whole[:, -count:], allowed, call, inputs=inputs)
 
 
 @applies_to(decoder, head("CausalLM"), light)
@@ -211,15 +203,12 @@ def test_loss_is_divided_by_the_count_given(checkpoint, model, dtype, expect):
     """num_items_in_batch replaces the number of targets that the sum of losses is divided by."""
     inputs = batch(checkpoint, [9, 9])
     inputs["labels"] = inputs["input_ids"]
-    mean, shared = run(model, inputs).loss, run(model, inputs, num_items_in_batch=64).loss
+    mean = run(model, inputs).loss
     allowed = 4 * own_tolerance(checkpoint, batch(checkpoint, [9, 9]), dtype)["logits"]
-    expect.close(
-        shared,
-        mean * 16 / 64,
-        allowed,
-        "model(**inputs, num_items_in_batch=64).loss",
-        inputs=inputs,
-    )
+    for count in (64, 8, torch.tensor(8)):
+        shared = run(model, inputs, num_items_in_batch=count).loss
+        call = f"model(**inputs, num_items_in_batch={count!r}).loss"
+        expect.close(shared, mean * 16 / count, allowed * max(1, 16 / count), call, inputs=inputs)
 
 
 @applies_to(model_type("gpt2") & decoder)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from fixtures.agreement import agree_with_reference
 from fixtures.applicability import Predicate, applies_to, model_type, referenced
 from fixtures.expect import Expect
-from fixtures.ids import batch, labels, pad_id
+from fixtures.ids import batch, labels, pad_id, shifted
 from fixtures.lazy import torch, transformers
 from fixtures.loading import fresh_model
 from fixtures.oracle import judged, run
@@ -62,9 +62,15 @@ def test_other_heads_equal_reference(checkpoint, dtype, tmp_path):
         other = with_head(checkpoint, head, tmp_path / head)
         model, inputs, expect = fresh_model(other, dtype=dtype), batch(other), Expect(other)
         inputs |= labels(other, inputs)
-        if (checkpoint.model_type, head) == ("t5", "TokenClassification"):  # reads its encoder
-            inputs.pop("decoder_input_ids", None)
-        outputs = run(model, inputs)
+        given = inputs
+        if (
+            checkpoint.model_type == "t5"
+        ):  # its decoder reads the text, but where tokens are classified
+            given = {name: inputs[name] for name in inputs if name != "decoder_input_ids"}
+            inputs["decoder_input_ids"] = shifted(other, inputs["input_ids"])
+        if head == "TokenClassification":
+            inputs = given
+        outputs = run(model, given)
         agree_with_reference(expect, outputs, inputs, dtype, f"{type(model).__name__}(**inputs)")
 
 

@@ -30,6 +30,23 @@ FAULTS = [
         "gpt2-counting",
     ),
     Fault(
+        "rejected-drafts-of-the-place-before",
+        "What a rejected token is drawn from is made with the draft's distribution of the place before.",
+        edit(ACCEPT, ("q_n_plus_1 = q[:, n_matches, :]", "q_n_plus_1 = q[:, n_matches - 1, :]")),
+        ("test_drafted_samples_follow_the_model",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "token-behind-a-draft-of-the-place-before",
+        "The token behind a draft accepted as a whole is drawn from the distribution before its last.",
+        edit(
+            ACCEPT,
+            ("p_n_plus_1 = p[:, n_matches, :]", "p_n_plus_1 = p[:, max(n_matches - 1, 0), :]"),
+        ),
+        ("test_drafted_samples_follow_the_model",),
+        "gpt2-counting",
+    ),
+    Fault(
         "looked-up-drafts-sharpened",
         "Beside a draft from the prompt, tokens are drawn at a quarter of the temperature.",
         edit(

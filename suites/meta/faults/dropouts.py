@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from suites.meta.edits import edit
+from suites.meta.edits import edit, edits
 from suites.meta.faults import Fault
-from suites.meta.places import BART, BERT, DISTILBERT, GPT2, ROBERTA, VIT
+from suites.meta.places import BART, BERT, DISTILBERT, GPT2, ROBERTA, T5, VIT
 
 CHECK = ("test_dropping_everything_silences_the_branch",)
+PLACES = ("test_each_place_drops_everything",)
+EMBEDDED = ("test_embeddings_are_dropped_out",)
 
 FAULTS = [
     Fault(
@@ -30,7 +32,7 @@ FAULTS = [
             ("self.LayerNorm(embeddings)", "self.LayerNorm(self.dropout(embeddings))"),
             ("embeddings = self.dropout(embeddings)", "pass"),
         ),
-        CHECK,
+        EMBEDDED,
         "bert-random",
     ),
     Fault(
@@ -101,14 +103,151 @@ FAULTS = [
                 "",
             ),
         ),
-        CHECK,
+        EMBEDDED,
         "bart-random",
     ),
     Fault(
         "patches-never-dropped",
         "ViT's embeddings have no dropout.",
         edit(VIT + "ViTEmbeddings.forward", ("embeddings = self.dropout(embeddings)", "pass")),
+        EMBEDDED,
+        "vit-random",
+    ),
+    Fault(
+        "patches-dropped-with-the-residual",
+        "ViT drops out the sum of its feed-forward and what it was given.",
+        edit(
+            VIT + "ViTLayer.forward",
+            (
+                "hidden_states = self.mlp(hidden_states)\n"
+                "    hidden_states = self.dropout(hidden_states)\n"
+                "    hidden_states = hidden_states + residual",
+                "hidden_states = self.dropout(self.mlp(hidden_states) + residual)",
+            ),
+        ),
         CHECK,
         "vit-random",
+    ),
+    Fault(
+        "fused-attention-drops-half",
+        "The default attention kernel drops out half as often as configured.",
+        edit(
+            "integrations.sdpa_attention:sdpa_attention_forward",
+            ("dropout_p=dropout,", "dropout_p=dropout / 2,"),
+        ),
+        CHECK,
+        "bert-random",
+    ),
+    Fault(
+        "positions-dropped-twice",
+        "GPT-2 drops out its positions before it drops out their sum with the tokens.",
+        edit(
+            GPT2 + "GPT2Model.forward",
+            (
+                "position_embeds = self.wpe(position_ids)",
+                "position_embeds = self.drop(self.wpe(position_ids))",
+            ),
+        ),
+        EMBEDDED,
+        "gpt2-random",
+    ),
+    Fault(
+        "t5-embeddings-never-dropped",
+        "T5 does not drop out what enters its stacks.",
+        edit(T5 + "T5Stack.forward", ("self.dropout(inputs_embeds)", "inputs_embeds")),
+        EMBEDDED,
+        "t5-random",
+    ),
+    Fault(
+        "t5-states-never-dropped",
+        "T5 does not drop out what leaves its stacks.",
+        edit(
+            T5 + "T5Stack.forward",
+            ("hidden_states = self.dropout(hidden_states)\n", "hidden_states = hidden_states\n"),
+        ),
+        EMBEDDED,
+        "t5-random",
+    ),
+    Fault(
+        "t5-self-attention-never-dropped",
+        "T5's self-attention adds its output without dropout.",
+        edit(
+            T5 + "T5LayerSelfAttention.forward",
+            ("self.dropout(attention_output)", "attention_output"),
+        ),
+        PLACES,
+        "t5-random",
+    ),
+    Fault(
+        "t5-cross-attention-never-dropped",
+        "T5's cross-attention adds its output without dropout.",
+        edit(
+            T5 + "T5LayerCrossAttention.forward",
+            ("self.dropout(attention_output)", "attention_output"),
+        ),
+        PLACES,
+        "t5-random",
+    ),
+    Fault(
+        "t5-feed-forward-never-dropped",
+        "T5's feed-forward adds its output without dropout.",
+        edit(T5 + "T5LayerFF.forward", ("self.dropout(forwarded_states)", "forwarded_states")),
+        PLACES,
+        "t5-random",
+    ),
+    Fault(
+        "t5-feed-forward-dropped-with-the-residual",
+        "T5 drops out the sum of its feed-forward and what it was given.",
+        edit(
+            T5 + "T5LayerFF.forward",
+            (
+                "hidden_states + self.dropout(forwarded_states)",
+                "self.dropout(hidden_states + forwarded_states)",
+            ),
+        ),
+        PLACES,
+        "t5-random",
+    ),
+    Fault(
+        "t5-activations-never-dropped",
+        "T5's feed-forward does not drop out its activations.",
+        edits(
+            *(
+                edit(f"{T5}{kind}.forward", ("hidden_states = self.dropout(hidden_states)", "pass"))
+                for kind in ("T5DenseActDense", "T5DenseGatedActDense")
+            )
+        ),
+        PLACES,
+        "t5-reverse",
+    ),
+    Fault(
+        "t5-attention-weights-never-dropped",
+        "T5 drops out no attention weight.",
+        edit(
+            T5 + "T5Attention.forward",
+            ("dropout=0.0 if not self.training else self.dropout", "dropout=0.0"),
+        ),
+        PLACES,
+        "t5-random",
+    ),
+    Fault(
+        "layers-never-dropped",
+        "BART's decoder knows no layerdrop.",
+        edit(
+            BART + "BartDecoder.forward",
+            ("if self.training and self.layerdrop > 0.0:", "if False:"),
+        ),
+        ("test_dropped_layers_are_skipped",),
+        "bart-random",
+    ),
+    Fault(
+        "layers-dropped-in-evaluation",
+        "BART's encoder skips layers in evaluation, too.",
+        edit(
+            BART + "BartEncoder.forward",
+            ("if self.training and self.layerdrop > 0.0:", "if self.layerdrop > 0.0:"),
+        ),
+        ("test_dropped_layers_are_skipped",),
+        "bart-random",
     ),
 ]

@@ -279,4 +279,24 @@ FAULTS = [
         ("test_each_rotary_number_acts",),
         "llama-chat",
     ),
+    Fault(
+        "yarn-told-no-factor-stretches-nothing",
+        "Yarn told no factor takes one, whatever the lengths.",
+        edit(
+            "modeling_rope_utils:_compute_yarn_parameters",
+            ("config.max_position_embeddings / original_max_position_embeddings", "1.0"),
+        ),
+        ("test_each_rotary_number_acts",),
+        "llama-yarn",
+    ),
+    Fault(
+        "yarn-ends-with-the-last-pair",
+        "Yarn's ramp ends with the last pair even where it would go on.",
+        edit(
+            "modeling_rope_utils:_compute_yarn_parameters",
+            ("min(high, dim - 1)", "min(high, dim // 2 - 1)"),
+        ),
+        ("test_each_rotary_number_acts",),
+        "llama-yarn",
+    ),
 ]
