@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-
 from fixtures.answering import logits_of
 from fixtures.applicability import (
     Predicate,
     applies_to,
-    base,
     colour_processor,
     encoder,
-    has_mask_token,
     head,
     light,
     tokenizer,
@@ -19,9 +15,10 @@ from fixtures.applicability import (
     vision,
 )
 from fixtures.images import gradient, source
-from fixtures.lazy import torch
-from fixtures.pipelines import offered, offers, pipe
-from fixtures.tokenizer_files import fast
+from fixtures.lazy import torch, transformers
+from fixtures.loading import SAFE
+from fixtures.pipelines import offers, pipe, takes
+from fixtures.tokenizer_files import fast, special_tokens
 
 several = Predicate("two labels at least", lambda c: len(c.config.get("id2label", "")) > 1)
 words_are_pieces = trait("wordpiece") | trait("wordpiece-vocabulary")
@@ -34,31 +31,33 @@ PROBLEMS = {
     "multi_label_classification": lambda logits: logits.sigmoid(),
     "single_label_classification": lambda logits: logits.softmax(-1),
 }
-FUNCTIONS = {"none": PROBLEMS["regression"], "sigmoid": torch.sigmoid}
+FUNCTIONS = {"none": PROBLEMS["regression"], "sigmoid": PROBLEMS["multi_label_classification"]}
+base = Predicate("no head", lambda c: c.head is None)
+has_mask_token = Predicate("mask token", lambda c: "mask_token" in special_tokens(c))
 
 
-@applies_to(fast, words_are_pieces, head("TokenClassification"), light, offers(TAGGING))
-@pytest.mark.parametrize("delimiter", [" ", "--", ""])
-def test_split_words_are_placed_in_the_joined_text(checkpoint, tokenizer, model, expect, delimiter):
+@applies_to(
+    fast,
+    words_are_pieces,
+    head("TokenClassification"),
+    light,
+    takes("token_classification", "is_split_into_words"),
+)
+def test_split_words_are_placed_in_the_joined_text(checkpoint, tokenizer, model, expect):
     """Given as words, a text has the tags it has as a whole, placed in the words joined by the delimiter."""
     tag = pipe(TAGGING, model, tokenizer=tokenizer)
-    offered(tag, "is_split_into_words")
-    words = TEXT.split()
-    joined, options = delimiter.join(words), {"is_split_into_words": True, "delimiter": delimiter}
-    rows, whole = tag(words, ignore_labels=[], **options), tag(TEXT, ignore_labels=[])
-    moved = [TEXT[: row["start"]].count(" ") * (len(delimiter) - 1) for row in whole]
-    wanted = [
-        (
-            row["entity"],
-            row["word"],
-            joined[row["start"] + move : row["end"] + move],
-            row["start"] + move,
-        )
-        for row, move in zip(whole, moved, strict=True)
-    ]
-    found = [(r["entity"], r["word"], joined[r["start"] : r["end"]], r["start"]) for r in rows]
-    call = f"pipeline('{TAGGING}', ...)(words, ignore_labels=[], **options)"
-    expect.equal(found, wanted, call, words=words, options=options)
+    words, whole = TEXT.split(), tag(TEXT, ignore_labels=[])
+    call = f"pipeline('{TAGGING}', ...)([words], ignore_labels=[], **options)[0]"
+    for delimiter in (" ", "--", ""):
+        options = {"is_split_into_words": True, "delimiter": delimiter}
+        moves = [TEXT[: row["start"]].count(" ") * (len(delimiter) - 1) for row in whole]
+        wanted = [
+            (row["entity"], row["word"], row["start"] + move, row["end"] + move)
+            for row, move in zip(whole, moves, strict=True)
+        ]
+        rows = tag([words], ignore_labels=[], **options)[0]
+        found = [(row["entity"], row["word"], row["start"], row["end"]) for row in rows]
+        expect.equal(found, wanted, call, words=words, options=options)
 
 
 @applies_to(tokenizer, head("TokenClassification"), several, light, offers(TAGGING))
@@ -113,36 +112,36 @@ def test_targets_are_tokens_or_begin_with_one(checkpoint, tokenizer, model, expe
 @applies_to(
     tokenizer, head("SequenceClassification"), several, light, offers("text-classification")
 )
-@pytest.mark.parametrize("problem", PROBLEMS)
-def test_the_problem_decides_the_function(checkpoint, tokenizer, model, expect, problem):
+def test_the_problem_decides_the_function(checkpoint, tokenizer, model, expect):
     """Told nothing, numbers of a regression stay bare, of several labels each is a probability, of one all are."""
     classify = pipe("text-classification", model, tokenizer=tokenizer)
-    classify.model.config.problem_type = problem
     logits = logits_of(model, tokenizer(TEXT, return_tensors="pt"))[0].float()
-    value = torch.tensor([row["score"] for row in classify(TEXT, top_k=None)])
-    call = f"(setattr(model.config, 'problem_type', {problem!r}), pipeline('text-classification', ...)(text, top_k=None))[1]"
-    wanted = PROBLEMS[problem](logits).sort(descending=True).values
-    expect.close(value, wanted, NEAR * max(1.0, float(logits.abs().max())), call, text=TEXT)
+    near = NEAR * max(1.0, float(logits.abs().max()))
+    for problem, function in PROBLEMS.items():
+        classify.model.config.problem_type = problem
+        value = torch.tensor([row["score"] for row in classify(TEXT, top_k=None)])
+        call = f"(setattr(model.config, 'problem_type', {problem!r}), pipeline('text-classification', ...)(text, top_k=None))[1]"
+        expect.close(value, function(logits).sort(descending=True).values, near, call, text=TEXT)
 
 
 @applies_to(
     colour_processor, vision, head("ImageClassification"), light, offers("image-classification")
 )
-@pytest.mark.parametrize("way", [*PROBLEMS, "none", "sigmoid"])
-def test_pictures_have_the_function_of_their_problem(checkpoint, processor, model, expect, way):
+def test_pictures_have_the_function_of_their_problem(checkpoint, processor, model, expect):
     """A picture's numbers are made probabilities as function_to_apply or the model's problem says."""
-    see = pipe("image-classification", model, image_processor=processor)
-    image, options = gradient((50, 40)), {"top_k": len(model.config.id2label)}
-    if way in PROBLEMS:
-        see.model.config.problem_type = way
-    else:
-        options["function_to_apply"] = way
+    see, image = pipe("image-classification", model, image_processor=processor), gradient((50, 40))
     logits = logits_of(model, processor(image, return_tensors="pt"))[0].float()
-    value = torch.tensor([row["score"] for row in see(image, **options)])
-    call = f"pipeline('image-classification', ...)(image, **options), {way}, scores"
-    wanted = {**PROBLEMS, **FUNCTIONS}[way](logits).sort(descending=True).values
-    near = NEAR * max(1.0, float(logits.abs().max()))
-    expect.close(value, wanted, near, call, image=source(image), options=options)
+    near, call = NEAR * max(1.0, float(logits.abs().max())), "pipeline('image-classification', ...)"
+    for problem, function in PROBLEMS.items():
+        see.model.config.problem_type = problem
+        wanted = function(logits).sort(descending=True).values
+        value = torch.tensor([row["score"] for row in see(image, top_k=len(logits))])
+        expect.close(value, wanted, near, f"{call}(image), {problem}", image=source(image))
+    for name, function in FUNCTIONS.items():
+        wanted = function(logits).sort(descending=True).values
+        rows = see(image, top_k=len(logits), function_to_apply=name)
+        value, then = torch.tensor([row["score"] for row in rows]), f"{call}(image, {name!r})"
+        expect.close(value, wanted, near, then, image=source(image))
 
 
 @applies_to(
@@ -185,9 +184,10 @@ def test_features_of_a_cut_text(checkpoint, tokenizer, model, expect):
         expect.close(value, wanted, NEAR * float(wanted.abs().max()), call, options=options)
 
 
-@applies_to(colour_processor, vision, base, light, offers("image-feature-extraction"))
-def test_pooled_features_of_a_picture(checkpoint, processor, model, expect):
+@applies_to(colour_processor, vision, light, offers("image-feature-extraction"))
+def test_pooled_features_of_a_picture(checkpoint, processor, expect):
     """pool=True gives the pooler's output, image_processor_kwargs reach the processor."""
+    model = transformers.AutoModel.from_pretrained(checkpoint.path, **SAFE).eval()
     extract = pipe("image-feature-extraction", model, image_processor=processor)
     image, options = gradient((50, 40)), {"do_normalize": False}
     inputs = processor(image, return_tensors="pt", **options)

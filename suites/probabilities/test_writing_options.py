@@ -15,7 +15,7 @@ from fixtures.applicability import (
     trait,
 )
 from fixtures.lazy import torch
-from fixtures.pipelines import continues_text, offered, pipe
+from fixtures.pipelines import continues_text, pipe, takes
 
 GREEDY = {"do_sample": False, "num_beams": 1, "max_new_tokens": 6}
 SHOWN = {"return_full_text": False, "clean_up_tokenization_spaces": False}
@@ -83,29 +83,36 @@ def test_writing_ends_with_the_stop_sequence(checkpoint, tokenizer, model, expec
     expect.equal(value.strip(), wanted.strip(), call, text=text, options=options)
 
 
-@applies_to(continues_text, generation_sample)
-def test_special_tokens_are_shown_when_asked(checkpoint, tokenizer, model, expect):
-    """Special tokens are left out of generated text, and shown with skip_special_tokens=False."""
+def written(checkpoint, tokenizer, model, expect, **more):
+    """A text that ends with a special token is what the tokenizer makes of its ids."""
     write = pipe("text-generation", model, tokenizer=tokenizer)
-    end = next(i for i in tokenizer.all_special_ids if i is not None)
+    end = tokenizer.all_special_ids[0]
     options = {**GREEDY, "forced_eos_token_id": end, "eos_token_id": end}
     ids = write("Hello", return_tensors=True, **options)[0]["generated_token_ids"]
-    count = len(tokenizer("Hello")["input_ids"])
-    for more in ({}, {"skip_special_tokens": False}):
-        if more:
-            offered(write, "skip_special_tokens")
-        value = write("Hello", **more, **SHOWN, **options)[0]["generated_text"]
-        wanted = spelled(tokenizer, ids[count:], skip=not more)
-        call = f"{CALL}[0]['generated_text']"
-        expect.equal(value.strip(), wanted.strip(), call, text="Hello", options=options | more)
+    new = ids[len(tokenizer("Hello")["input_ids"]) :]
+    value = write("Hello", **more, **SHOWN, **options)[0]["generated_text"]
+    wanted = spelled(tokenizer, new, skip=not more)
+    call = f"{CALL}[0]['generated_text']"
+    expect.equal(value.strip(), wanted.strip(), call, text="Hello", options=options | more)
 
 
-@applies_to(CHAT)
+@applies_to(continues_text, generation_sample)
+def test_special_tokens_are_left_out(checkpoint, tokenizer, model, expect):
+    """Generated text has no special tokens."""
+    written(checkpoint, tokenizer, model, expect)
+
+
+@applies_to(continues_text, generation_sample, takes("text_generation", "skip_special_tokens"))
+def test_special_tokens_are_shown_when_asked(checkpoint, tokenizer, model, expect):
+    """With skip_special_tokens=False generated text has its special tokens."""
+    written(checkpoint, tokenizer, model, expect, skip_special_tokens=False)
+
+
+@applies_to(CHAT, takes("text_generation", "tools"))
 @pytest.mark.parametrize("given", ["tools", "documents", "continue_final_message"])
 def test_conversations_are_rendered_as_told(checkpoint, tokenizer, model, expect, given):
     """Tools and documents reach a conversation's template; told so, an assistant's words are answered."""
     write = pipe("text-generation", model, tokenizer=tokenizer)
-    offered(write, given)
     template = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }} {% endfor %}{{ tools }}{{ documents }}{{ add_generation_prompt }}"
     write.tokenizer.chat_template = template
     talk = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Fine, and"}]

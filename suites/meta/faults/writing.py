@@ -59,7 +59,7 @@ FAULTS = [
                 "skip_special_tokens is not None else False",
             ),
         ),
-        ("test_special_tokens_are_shown_when_asked",),
+        ("test_special_tokens_are_left_out",),
         "gpt2-counting",
     ),
     Fault(
