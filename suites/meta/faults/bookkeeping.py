@@ -6,12 +6,59 @@ from suites.meta.edits import edit
 from suites.meta.faults import Fault
 
 MODEL = "modeling_utils:PreTrainedModel."
+TOKENIZER = "tokenization_utils_base:PreTrainedTokenizerBase."
 SAVING = MODEL + "save_pretrained"
 RESIZING = MODEL + "_get_resized_embeddings"
 RESIZED = "else:\n        old_embeddings.weight.data = new_embeddings.weight.data\n        "
 COUNTED = "old_embeddings.num_embeddings = new_embeddings.weight.data.shape[0]"
 
 FAULTS = [
+    Fault(
+        "prefix-of-one-file",
+        "filename_prefix is not put before tokenizer_config.json.",
+        edit(
+            TOKENIZER + "save_pretrained",
+            (
+                '(filename_prefix + "-" if filename_prefix else "") + TOKENIZER_CONFIG_FILE',
+                "TOKENIZER_CONFIG_FILE",
+            ),
+        ),
+        ("test_saved_files_have_the_prefix",),
+        "bert-masked",
+    ),
+    Fault(
+        "special-tokens-pile-up",
+        "New additional special tokens join the older ones although they replace them.",
+        edit(
+            TOKENIZER + "add_special_tokens",
+            ("if replace_extra_special_tokens and new_tokens:", "if False:"),
+        ),
+        ("test_further_special_tokens_replace_or_join",),
+        "bert-masked",
+    ),
+    Fault(
+        "ids-alone-are-masked",
+        "Rows without a mask get one of zeros when they are padded.",
+        edit(
+            TOKENIZER + "_pad",
+            (
+                'encoded_inputs["attention_mask"] = [1] * len',
+                'encoded_inputs["attention_mask"] = [0] * len',
+            ),
+        ),
+        ("test_finished_rows_are_padded_as_asked",),
+        "bert-masked",
+    ),
+    Fault(
+        "width-before-height",
+        "A size of two numbers is read as width and height.",
+        edit(
+            "image_processing_utils:convert_to_size_dict",
+            ('{"height": size[0], "width": size[1]}', '{"height": size[1], "width": size[0]}'),
+        ),
+        ("test_numbers_of_a_call_win",),
+        "vit-shapes",
+    ),
     Fault(
         "files-without-a-format",
         "Saved weights do not say that they are torch's.",
