@@ -65,6 +65,26 @@ def test_checkpointing_changes_no_gradient(checkpoint, device, dtype, expect):
 
 
 @applies_to(any_model, any_head, loader_sample)
+def test_checkpointing_can_be_switched_off(checkpoint, dtype, expect):
+    """With gradient checkpointing a loss runs modules again in backward(); switched off, no longer."""
+    model, calls = fresh_model(checkpoint, dtype=dtype).requires_grad_(True).train(), []
+    inputs = batch(checkpoint, [7])
+    inputs |= labels(checkpoint, inputs)
+    for module in model.modules():
+        module.register_forward_hook(lambda *_: calls.append(1))
+    counts = []
+    for switch in (None, True, False):
+        if switch is not None:
+            checkpoint_activations(model, switch)
+        calls.clear()
+        library_gradients(model, inputs)
+        counts.append(len(calls))
+    plain, frugal, again = counts
+    call = "modules run by model(**inputs, labels=labels).loss.backward(): plainly, checkpointed, switched off"
+    expect.true(frugal > plain == again, counts, "more only where checkpointed", call)
+
+
+@applies_to(any_model, any_head, loader_sample)
 def test_inputs_can_ask_for_gradients(checkpoint, device, dtype, expect):
     """With its weights frozen, a model's outputs depend on its embedded input once asked to, and not after."""
     model = fresh_model(checkpoint, dtype=dtype).to(device)

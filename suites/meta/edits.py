@@ -53,7 +53,7 @@ def find(target: str) -> FunctionType:
     found: Any = import_module(f"transformers.{module}")
     for name in path.split("."):
         found = getattr(found, name)
-    found = getattr(found, "fget", found)
+    found = getattr(found, "fget", getattr(found, "__func__", found))
     if not wrapper:
         return inspect.unwrap(found)
     return inspect.unwrap(found, stop=lambda f: Path(f.__code__.co_filename).stem == wrapper)

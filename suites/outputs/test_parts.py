@@ -56,7 +56,7 @@ def test_common_names_set_a_familys_own(checkpoint, model, expect):
 
 @applies_to(any_model)
 def test_parameters_are_counted(checkpoint, model, expect):
-    """num_parameters is the number of numbers in the parameters, embeddings left out when asked."""
+    """Parameters are counted, embeddings left out when asked, and so are their bytes and the buffers'."""
     sizes = {id(p): p.numel() for p in model.parameters()}
     expect.equal(model.num_parameters(), sum(sizes.values()), "model.num_parameters()")
     tables = [m for m in model.modules() if isinstance(m, torch.nn.Embedding)]
@@ -69,6 +69,13 @@ def test_parameters_are_counted(checkpoint, model, expect):
     counted, call = model.num_parameters(exclude_embeddings=True), "exclude_embeddings=True"
     right = counted in (rest, rest + shared)
     expect.true(right, counted, f"{rest} or {rest + shared}", f"model.num_parameters({call})")
+    sizes = [
+        sum({id(t): t.numel() * t.element_size() for t in tensors}.values())
+        for tensors in (model.parameters(), model.buffers())
+    ]
+    value = [model.get_memory_footprint(return_buffers=False), model.get_memory_footprint()]
+    call = "model.get_memory_footprint(), without buffers and with them"
+    expect.equal(value, [sizes[0], sum(sizes)], call)
     call = "model.requires_grad_(False).num_parameters(only_trainable=True)"
     expect.equal(model.num_parameters(only_trainable=True), 0, call)
 

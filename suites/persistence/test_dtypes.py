@@ -29,7 +29,7 @@ def written(checkpoint):
 
 
 def arrives_rounded(expect, fresh, asked):
-    """A model loaded in a dtype has it, and the files' weights rounded to it."""
+    """A model loaded in a dtype has it, and the files' weights rounded to it: gives the model."""
     model, _ = fresh(dtype=asked)
     call = f"type(model).from_pretrained(model.name_or_path, dtype=torch.{asked})"
     kept = KEPT.get(expect.checkpoint.model_type or "")
@@ -41,18 +41,33 @@ def arrives_rounded(expect, fresh, asked):
     places = [t.data_ptr() for t in memory.values()]
     differing = [n for n in same(memory, files) if places.count(memory[n].data_ptr()) == 1]
     expect.true(not differing, differing, "no weight that is not the file's, rounded", call)
+    return model
+
+
+def frequencies(model):
+    """A model's rotary frequencies, which no file holds, by name."""
+    return {n: b.float() for n, b in model.named_buffers() if n.endswith("inv_freq")}
 
 
 @applies_to(any_model, light)
-def test_bfloat16_is_honoured(checkpoint, fresh, expect):
-    """Loaded in bfloat16, every weight is the file's value rounded to it."""
-    arrives_rounded(expect, fresh, "bfloat16")
+def test_bfloat16_is_honoured(checkpoint, fresh, single, expect):
+    """Loaded in bfloat16, every weight is the file's value rounded to it; rotary frequencies are not."""
+    model = arrives_rounded(expect, fresh, "bfloat16")
+    found, wanted = frequencies(model), frequencies(single)
+    call = "type(model).from_pretrained(model.name_or_path, dtype=torch.bfloat16)"
+    differing = [n for n in wanted if not torch.equal(found[n], wanted[n])]
+    expect.equal(differing, [], f"rotary frequencies that differ from float32's in {call}")
 
 
 @applies_to(any_model, loader_sample)
 def test_float16_is_honoured(checkpoint, fresh, expect):
-    """Loaded in float16, every weight is the file's value rounded to it."""
-    arrives_rounded(expect, fresh, "float16")
+    """Loaded in float16, every weight is the file's value rounded to it, but for those that overflow."""
+    model = arrives_rounded(expect, fresh, "float16")
+    kept = KEPT.get(checkpoint.model_type or "")
+    found = {str(p.dtype) for n, p in model.named_parameters() if kept and kept in n}
+    call = "type(model).from_pretrained(model.name_or_path, dtype=torch.float16)"
+    wanted = {"torch.float32"} if kept else set()
+    expect.equal(found, wanted, f"dtypes of the parameters named {kept!r} in {call}")
 
 
 @applies_to(any_model)

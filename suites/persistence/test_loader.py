@@ -173,6 +173,10 @@ def test_sharded_weights_are_the_same(checkpoint, fresh, single, expect, tmp_pat
     index = json.loads((tmp_path / "model.safetensors.index.json").read_text("utf-8"))
     places = {name: file.name for file in tmp_path.glob("*.safetensors") for name in names_in(file)}
     expect.equal(index["weight_map"], places, call, directory="saved")
+    found, parameters = index["metadata"], sum(p.numel() for p in single.parameters())
+    # older versions do not count parameters
+    wanted = {"total_parameters": parameters, "total_size": bytes_in(tmp_path)}
+    expect.equal({"total_parameters": parameters, **found}, wanted, f"{call}, the index' metadata")
     model, info = fresh(tmp_path)
     found = {kind: list(info[f"{kind}_keys"]) for kind in ("missing", "unexpected")}
     expect.equal(found, {"missing": [], "unexpected": []}, INFO, directory=str(tmp_path))
@@ -189,6 +193,11 @@ def test_sharded_weights_are_the_same(checkpoint, fresh, single, expect, tmp_pat
         LOAD,
         directory=str(tmp_path),
     )
+
+
+def bytes_in(directory):
+    """The bytes of all tensors in a directory's files."""
+    return sum(t.numel() * t.element_size() for t in stored(directory).values())
 
 
 def names_in(file):

@@ -9,6 +9,8 @@ from fixtures.lazy import torch, transformers
 from fixtures.loading import SAFE
 from fixtures.stored import copied, same
 
+SPLIT = "20KB"
+
 
 def loaded_from(directory, model, **options):
     """The state of a model of the same class, loaded from another directory, in float32."""
@@ -31,7 +33,7 @@ def test_pickled_weights_are_the_same(checkpoint, single, expect, tmp_path):
 
 @applies_to(any_model, loader_sample)
 def test_variants_lie_beside_each_other(checkpoint, single, expect, tmp_path):
-    """variant="other" saves and loads files of that name, and the plain files stay what they are."""
+    """A variant, whole or in several files, is saved and loaded under its name; the plain files stay."""
     directory = copied(checkpoint, tmp_path / "variants")
     other = type(single).from_pretrained(directory, **SAFE).float()
     with torch.no_grad():
@@ -39,13 +41,16 @@ def test_variants_lie_beside_each_other(checkpoint, single, expect, tmp_path):
             value.add_(1.0)
     before = {f.name: f.read_bytes() for f in directory.glob("model*.safetensors")}
     other.save_pretrained(directory, variant="other")
+    other.save_pretrained(directory, variant="split", max_shard_size=SPLIT)
     after = {n: (directory / n).read_bytes() for n in before if (directory / n).is_file()}
     expect.equal(sorted(after), sorted(before), "plain files after save_pretrained(variant=...)")
     expect.true(after == before, "other bytes", "the plain files' own", "the plain files")
-    found = loaded_from(directory, single, variant="other")
-    wanted = dict(other.state_dict())
-    call = "type(model).from_pretrained(directory, variant='other').state_dict()"
-    expect.equal(same(found, wanted), [], f"names whose values differ in {call}")
+    index = directory / "model.safetensors.index.split.json"
+    expect.true(index.is_file(), "no such file", "an index of the variant's own", index.name)
+    for variant in ("other", "split"):
+        found, wanted = loaded_from(directory, single, variant=variant), dict(other.state_dict())
+        call = f"type(model).from_pretrained(directory, variant={variant!r}).state_dict()"
+        expect.equal(same(found, wanted), [], f"names whose values differ in {call}")
 
 
 @applies_to(any_model, light)

@@ -154,13 +154,23 @@ def test_resizing_keeps_old_rows(checkpoint, fresh, expect, tmp_path):
 
 @applies_to(sample)
 def test_new_rows_are_the_mean(checkpoint, fresh, expect):
-    """Rows added by resizing are the mean of the old ones (Hewitt 2021), as many as fill up a multiple."""
+    """Rows added by resizing are the mean of the old ones (Hewitt 2021), as many as fill up a multiple;
+    what is frozen stays so, padding keeps its row."""
     model, _ = fresh()
+    model.requires_grad_(False)
+    padding = [getattr(part(), "padding_idx", None) for part in matrices(model).values()]
     old = model.get_input_embeddings().weight.detach().clone().double()
     model.resize_token_embeddings(len(old) + 1, pad_to_multiple_of=16)
     call = f"model.resize_token_embeddings({len(old) + 1}, pad_to_multiple_of=16)"
     new = model.get_input_embeddings().weight.detach().double()
     expect.equal(len(new), -(-(len(old) + 1) // 16) * 16, f"len({call}.weight)")
+    expect.equal(model.get_input_embeddings().num_embeddings, len(new), f"{call}.num_embeddings")
+    kept = [getattr(part(), "padding_idx", None) for part in matrices(model).values()]
+    expect.equal(kept, padding, f"{call}.padding_idx, and the head's")
+    learning = [n for n, p in model.named_parameters() if p.requires_grad]
+    expect.equal(learning, [], f"(model.requires_grad_(False), {call}), what learns then")
+    same_rows = model.resize_token_embeddings(None).weight
+    expect.equal(len(same_rows), len(new), "len(model.resize_token_embeddings(None).weight)")
     # drawn with a billionth of the old rows' covariance
     near = 10 * float(old.std(0).max()) * 1e-9**0.5
     wanted = old.mean(0).expand(len(new) - len(old), -1)

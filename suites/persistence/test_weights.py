@@ -16,6 +16,7 @@ from fixtures.stored import (
     is_table,
     lasting,
     learned,
+    metadata_of,
     names,
     same,
     stored,
@@ -142,12 +143,18 @@ def test_saved_names_are_the_stored_names(checkpoint, saved, expect):
 
 
 @applies_to(any_model, light)
-def test_saved_files_are_safetensors(checkpoint, saved, expect):
-    """Weights are written as safetensors, never as pickle, beside a config.json."""
+def test_saved_files_are_safetensors(checkpoint, single, saved, expect):
+    """Weights are written as safetensors of torch, never as pickle, beside a config.json and,
+    where the model generates, its settings."""
     files = sorted(file.name for file in saved.iterdir())
     expect.true("config.json" in files, files, "a config.json", SAVE, directory="saved")
     safe = any(name.endswith(".safetensors") for name in files)
     expect.true(safe, files, "a file of safetensors", SAVE, directory="saved")
+    # without it older versions refuse the file
+    formats = {metadata_of(file).get("format") for file in saved.glob("*.safetensors")}
+    expect.equal(formats, {"pt"}, f"{SAVE}, the files' metadata['format']", directory="saved")
+    settings = "generation_config.json" in files
+    expect.equal(settings, single.can_generate(), f"{SAVE}, generation_config.json is there")
     pickled = [name for name in files if name.endswith((".bin", ".pt", ".pth", ".ckpt", ".pkl"))]
     expect.true(not pickled, pickled, "no pickle", SAVE, directory="saved")
 

@@ -82,7 +82,7 @@ def test_tokens_make_the_decoded_text(checkpoint, tokenizer, expect):
 
 @applies_to(encodes & has_pad_token)
 def test_finished_rows_are_padded_as_asked(checkpoint, tokenizer, expect):
-    """`pad` takes tensors and an empty first row, and pads on the side that the call names."""
+    """`pad` takes tensors, ids alone and an empty first row, and pads on the side that the call names."""
     texts = [TEXTS["contractions"], "a"]
     rows = [dict(tokenizer(text, return_tensors="pt")) for text in texts]
     rows = [{name: value[0] for name, value in row.items()} for row in rows]
@@ -94,6 +94,10 @@ def test_finished_rows_are_padded_as_asked(checkpoint, tokenizer, expect):
     got = tokenizer.pad(lists, padding_side=other)
     want = tokenizer(texts, padding=True, padding_side=other)
     expect.equal(dict(got), dict(want), f"tokenizer.pad(rows, padding_side={other!r})", rows=lists)
+    ids = {"input_ids": tokenizer(texts)["input_ids"]}
+    got, want = tokenizer.pad(ids)["attention_mask"], tokenizer(texts, padding=True)
+    call = "tokenizer.pad({'input_ids': rows})['attention_mask']"
+    expect.equal(got, want["attention_mask"], call, rows=ids)
     row = content(tokenizer, "a")
     got = tokenizer.pad({"input_ids": [[], row]})["input_ids"]
     wanted = [[tokenizer.pad_token_id] * len(row), row]

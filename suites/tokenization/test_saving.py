@@ -125,6 +125,28 @@ def test_new_pad_token_is_saved(checkpoint, tokenizer, expect, tmp_path):
 
 
 @applies_to(fast)
+def test_saved_files_have_the_prefix(checkpoint, tokenizer, expect, tmp_path):
+    """With filename_prefix every file that is saved begins with it."""
+    tokenizer.save_pretrained(tmp_path, filename_prefix="mine")
+    other = [file.name for file in tmp_path.iterdir() if not file.name.startswith("mine-")]
+    call = "files of tokenizer.save_pretrained(folder, filename_prefix='mine') without it"
+    expect.equal(other, [], call)
+
+
+@applies_to(encodes)
+def test_further_special_tokens_replace_or_join(checkpoint, tokenizer, expect):
+    """New additional special tokens take the older ones' place, or join them when told to keep these."""
+    for replace in (True, False):
+        own = private(tokenizer)
+        for token in ("<|one|>", "<|two|>"):
+            own.add_special_tokens({"additional_special_tokens": [token]}, replace)
+        listed = [t for t in ("<|one|>", "<|two|>") if t in own.all_special_tokens]
+        wanted = ["<|two|>"] if replace else ["<|one|>", "<|two|>"]
+        call = f"all_special_tokens, <|one|> and then <|two|> added, replacing: {replace}"
+        expect.equal(listed, wanted, call)
+
+
+@applies_to(fast)
 def test_saved_file_encodes_alike(checkpoint, tokenizer, expect):
     """The tokenizer.json that is saved encodes, read without the library, as the tokenizer does."""
     raw = from_json(Path(saved(checkpoint).name, "tokenizer.json"))

@@ -197,6 +197,15 @@ def test_numbers_of_a_call_win(checkpoint, processor, expect):
             image=source(image),
             options=options,
         )
+    # a size may be one number, or height and width
+    for size, wide in ((30, 30), ((30, 20), 20)):
+        options = {"do_center_crop": False, "size": {"height": 30, "width": wide}}
+        value = pixels(processor, image, size=size, do_center_crop=False)
+        wanted, call = (
+            expected(checkpoint, [image], **options),
+            CALL.replace("')", f"', size={size})"),
+        )
+        expect.close(value, wanted, allowed(checkpoint), call, image=source(image))
     expect.close(
         pixels(processor, image),
         expected(checkpoint, [image]),

@@ -1,0 +1,197 @@
+"""Options of the pipelines for tags, masks, labels, features: words, targets, problem types, cut texts."""
+
+from __future__ import annotations
+
+from fixtures.answering import logits_of
+from fixtures.applicability import (
+    Predicate,
+    applies_to,
+    colour_processor,
+    encoder,
+    head,
+    light,
+    tokenizer,
+    trait,
+    vision,
+)
+from fixtures.images import gradient, source
+from fixtures.lazy import torch, transformers
+from fixtures.loading import SAFE
+from fixtures.pipelines import offers, pipe, takes
+from fixtures.tokenizer_files import fast, special_tokens
+
+several = Predicate("two labels at least", lambda c: len(c.config.get("id2label", "")) > 1)
+words_are_pieces = trait("wordpiece") | trait("wordpiece-vocabulary")
+NEAR = 1e-5
+TEXT = "Anna Lind lives in Madrid and Konrad Novak in Konstantinopolis ."
+CUT = {"truncation": True, "max_length": 6}
+TAGGING, FILLING = "token-classification", "fill-mask"
+PROBLEMS = {
+    "regression": lambda logits: logits,
+    "multi_label_classification": lambda logits: logits.sigmoid(),
+    "single_label_classification": lambda logits: logits.softmax(-1),
+}
+FUNCTIONS = {"none": PROBLEMS["regression"], "sigmoid": PROBLEMS["multi_label_classification"]}
+base = Predicate("no head", lambda c: c.head is None)
+has_mask_token = Predicate("mask token", lambda c: "mask_token" in special_tokens(c))
+
+
+@applies_to(
+    fast,
+    words_are_pieces,
+    head("TokenClassification"),
+    light,
+    takes("token_classification", "is_split_into_words"),
+)
+def test_split_words_are_placed_in_the_joined_text(checkpoint, tokenizer, model, expect):
+    """Given as words, a text has the tags it has as a whole, placed in the words joined by the delimiter."""
+    tag = pipe(TAGGING, model, tokenizer=tokenizer)
+    words, whole = TEXT.split(), tag(TEXT, ignore_labels=[])
+    call = f"pipeline('{TAGGING}', ...)([words], ignore_labels=[], **options)[0]"
+    for delimiter in (" ", "--", ""):
+        options = {"is_split_into_words": True, "delimiter": delimiter}
+        moves = [TEXT[: row["start"]].count(" ") * (len(delimiter) - 1) for row in whole]
+        wanted = [
+            (row["entity"], row["word"], row["start"] + move, row["end"] + move)
+            for row, move in zip(whole, moves, strict=True)
+        ]
+        rows = tag([words], ignore_labels=[], **options)[0]
+        found = [(row["entity"], row["word"], row["start"], row["end"]) for row in rows]
+        expect.equal(found, wanted, call, words=words, options=options)
+
+
+@applies_to(tokenizer, head("TokenClassification"), several, light, offers(TAGGING))
+def test_labels_are_grouped_by_what_follows_the_first_hyphen(checkpoint, tokenizer, model, expect):
+    """Entities are named by what follows B- or I-, whatever hyphens it has; without either, by the label."""
+    tag = pipe(TAGGING, model, tokenizer=tokenizer, aggregation_strategy="simple")
+    count = len(model.config.id2label)
+    call = f"pipeline('{TAGGING}', ..., aggregation_strategy='simple')(text, ignore_labels=[]), labels renamed"
+    for names in (["B-one-two", "I-one-two"], ["word", "word"]):
+        tag.model.config.id2label = {i: names[i % 2] for i in range(count)}
+        pieces = tag(TEXT, ignore_labels=[], aggregation_strategy="none")
+        begun = [i for i, r in enumerate(pieces) if i == 0 or r["entity"].startswith("B-")]
+        rows = tag(TEXT, ignore_labels=[])
+        wanted = [(names[0].removeprefix("B-"), pieces[i]["start"]) for i in begun]
+        found = [(row["entity_group"], row["start"]) for row in rows]
+        expect.equal(found, wanted, call, text=TEXT, labels=names)
+
+
+@applies_to(tokenizer, head("TokenClassification"), light, offers(TAGGING))
+def test_long_texts_are_tagged_up_to_the_maximum(checkpoint, tokenizer, model, expect):
+    """Of a text that is too long, the tokens that fit are tagged, by what the model makes of these."""
+    tag = pipe(TAGGING, model, tokenizer=tokenizer)
+    tag.tokenizer.model_max_length = CUT["max_length"]
+    inputs = tokenizer(TEXT, return_tensors="pt", return_special_tokens_mask=True, **CUT)
+    real = [i for i, special in enumerate(inputs.pop("special_tokens_mask")[0]) if not special]
+    best = logits_of(model, inputs)[0].argmax(-1)
+    rows = tag(TEXT, ignore_labels=[])
+    wanted = [(i, model.config.id2label[int(best[i])]) for i in real]
+    call = f"(setattr(tokenizer, 'model_max_length', 6), pipeline('{TAGGING}', ...)(text, ignore_labels=[]))[1]"
+    expect.equal([(row["index"], row["entity"]) for row in rows], wanted, call, text=TEXT)
+
+
+@applies_to(has_mask_token, head("MaskedLM"), light, offers(FILLING))
+def test_targets_are_tokens_or_begin_with_one(checkpoint, tokenizer, model, expect):
+    """A target may be given alone; one that is no token stands for its first piece (documented)."""
+    fill = pipe(FILLING, model, tokenizer=tokenizer)
+    text, target = f"Hello, how are {tokenizer.mask_token}?", "zqxjk zv"
+    pieces = tokenizer(target, add_special_tokens=False)["input_ids"]
+    call = f"pipeline('{FILLING}', ...)(text, targets={target!r})"
+    value = [row["token"] for row in fill(text, targets=target)]
+    expect.equal(value, pieces[:1], call, text=text)
+    options = {"tokenizer_kwargs": CUT}
+    text = f"Hello {tokenizer.mask_token}, {TEXT}"
+    inputs = tokenizer(text, return_tensors="pt", **CUT)
+    place = inputs["input_ids"][0] == tokenizer.mask_token_id
+    shares = logits_of(model, inputs)[0][place][0].float().softmax(-1).topk(3).values
+    value = torch.tensor([row["score"] for row in fill(text, top_k=3, **options)])
+    call = f"pipeline('{FILLING}', ...)(text, top_k=3, **options), scores"
+    expect.close(value, shares, NEAR, call, text=text, options=options)
+
+
+@applies_to(
+    tokenizer, head("SequenceClassification"), several, light, offers("text-classification")
+)
+def test_the_problem_decides_the_function(checkpoint, tokenizer, model, expect):
+    """Told nothing, numbers of a regression stay bare, of several labels each is a probability, of one all are."""
+    classify = pipe("text-classification", model, tokenizer=tokenizer)
+    logits = logits_of(model, tokenizer(TEXT, return_tensors="pt"))[0].float()
+    near = NEAR * max(1.0, float(logits.abs().max()))
+    for problem, function in PROBLEMS.items():
+        classify.model.config.problem_type = problem
+        value = torch.tensor([row["score"] for row in classify(TEXT, top_k=None)])
+        call = f"(setattr(model.config, 'problem_type', {problem!r}), pipeline('text-classification', ...)(text, top_k=None))[1]"
+        expect.close(value, function(logits).sort(descending=True).values, near, call, text=TEXT)
+
+
+@applies_to(
+    colour_processor, vision, head("ImageClassification"), light, offers("image-classification")
+)
+def test_pictures_have_the_function_of_their_problem(checkpoint, processor, model, expect):
+    """A picture's numbers are made probabilities as function_to_apply or the model's problem says."""
+    see, image = pipe("image-classification", model, image_processor=processor), gradient((50, 40))
+    logits = logits_of(model, processor(image, return_tensors="pt"))[0].float()
+    near, call = NEAR * max(1.0, float(logits.abs().max())), "pipeline('image-classification', ...)"
+    for problem, function in PROBLEMS.items():
+        see.model.config.problem_type = problem
+        wanted = function(logits).sort(descending=True).values
+        value = torch.tensor([row["score"] for row in see(image, top_k=len(logits))])
+        expect.close(value, wanted, near, f"{call}(image), {problem}", image=source(image))
+    for name, function in FUNCTIONS.items():
+        wanted = function(logits).sort(descending=True).values
+        rows = see(image, top_k=len(logits), function_to_apply=name)
+        value, then = torch.tensor([row["score"] for row in rows]), f"{call}(image, {name!r})"
+        expect.close(value, wanted, near, then, image=source(image))
+
+
+@applies_to(
+    tokenizer,
+    head("SequenceClassification"),
+    encoder,
+    several,
+    light,
+    offers("zero-shot-classification"),
+)
+def test_zero_shot_labels_and_texts_may_be_many(checkpoint, tokenizer, model, expect):
+    """Labels may be one text with commas, texts several; the label that begins with entail is the one
+    that counts."""
+    classify = pipe("zero-shot-classification", model, tokenizer=tokenizer)
+    names = ["music", "a journey", "school"]
+    call = "pipeline('zero-shot-classification', ...)"
+    wanted = [classify(text, candidate_labels=names) for text in (TEXT, "Hello, how are you?")]
+    value = classify(TEXT, candidate_labels="music, a journey,school")
+    expect.equal(value, wanted[0], f"{call}(text, candidate_labels='music, a journey,school')")
+    value = classify([TEXT, "Hello, how are you?"], candidate_labels=names)
+    expect.equal(value, wanted, f"{call}(texts, candidate_labels=names)")
+    classify.model.config.label2id = {"ENTAILS": 0, "other": 1}
+    hypotheses = [tokenizer(TEXT, f"This example is {n}.", return_tensors="pt") for n in names]
+    scores = torch.stack([logits_of(model, one)[0, 0].float() for one in hypotheses]).softmax(0)
+    row = classify(TEXT, candidate_labels=names)
+    value = torch.tensor([row["scores"][row["labels"].index(name)] for name in names])
+    expect.close(value, scores, NEAR, f"{call}(text, names), label 0 called ENTAILS", text=TEXT)
+
+
+@applies_to(tokenizer, encoder, base, light, offers("feature-extraction"))
+def test_features_of_a_cut_text(checkpoint, tokenizer, model, expect):
+    """tokenize_kwargs and truncation cut the text whose features are given, as a tensor when asked."""
+    extract = pipe("feature-extraction", model, tokenizer=tokenizer)
+    call = "pipeline('feature-extraction', ...)(text, return_tensors=True, **options)"
+    extract.tokenizer.model_max_length = CUT["max_length"]
+    inputs = dict(tokenizer(TEXT, return_tensors="pt", **CUT))
+    wanted = logits_of(model, inputs, "last_hidden_state").float()
+    for options in ({"truncation": True}, {"tokenize_kwargs": CUT}):
+        value = extract(TEXT, return_tensors=True, **options)
+        expect.close(value, wanted, NEAR * float(wanted.abs().max()), call, options=options)
+
+
+@applies_to(colour_processor, vision, light, offers("image-feature-extraction"))
+def test_pooled_features_of_a_picture(checkpoint, processor, expect):
+    """pool=True gives the pooler's output, image_processor_kwargs reach the processor."""
+    model = transformers.AutoModel.from_pretrained(checkpoint.path, **SAFE).eval()
+    extract = pipe("image-feature-extraction", model, image_processor=processor)
+    image, options = gradient((50, 40)), {"do_normalize": False}
+    inputs = processor(image, return_tensors="pt", **options)
+    wanted = logits_of(model, inputs, "pooler_output").float()
+    given = {"pool": True, "return_tensors": True, "image_processor_kwargs": options}
+    call = f"pipeline('image-feature-extraction', ...)(image, **{given})"
+    expect.close(extract(image, **given), wanted, NEAR, call, image=source(image))
