@@ -80,6 +80,11 @@ CONTENTS = {
         b'{"model": {"vocab": {"a": "b"}}}',
         "without an id",
     ),
+    "merges no list": (
+        "tokenizer.json",
+        b'{"model": {"vocab": {"a": 0}, "merges": {}}}',
+        "merges are no list",
+    ),
     "padding without end": (
         "tokenizer.json",
         merged("bert-sentiment", "tokenizer.json", padding={"strategy": {"Fixed": 10**9}}),
