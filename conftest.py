@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.applicability import Predicate
-from fixtures.catalogue import chosen_checkpoints, default_checkpoints, hub_checkpoints
+from fixtures.catalogue import chosen_checkpoints, default_checkpoints, hub_checkpoints, unchecked
 from fixtures.checkpoint import Checkpoint
 from fixtures.deviations import deviations, deviations_of
 from fixtures.errors import UserError, one_line, told
@@ -36,7 +36,8 @@ def pytest_configure(config: pytest.Config) -> None:
         deviations()
         found, missing = hub_checkpoints() if hub else ([], [])
         if names or not hub:
-            others = (chosen_checkpoints(names), []) if names else default_checkpoints()
+            chosen = chosen_checkpoints(names)
+            others = (chosen, unchecked(chosen)) if names else default_checkpoints()
             found, missing = others[0] + found, others[1] + missing
     except UserError as error:
         raise pytest.UsageError(one_line(str(error), 500)) from None

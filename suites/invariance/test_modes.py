@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fixtures.agreement import agree_with_reference, final_states
-from fixtures.applicability import any_model, applies_to, drops_out, referenced
+from fixtures.applicability import any_model, applies_to, drops_out, referenced, unquantised
 from fixtures.ids import batch
 from fixtures.lazy import torch
 from fixtures.loading import fresh_model, load_model
@@ -36,7 +36,7 @@ def test_dropout_only_in_train_mode(checkpoint, model, device, dtype, expect):
     )
 
 
-@applies_to(any_model, referenced)
+@applies_to(any_model, referenced, unquantised)
 @pytest.mark.parametrize("half", ["bfloat16", "float16"])
 def test_half_precision_is_close(checkpoint, device, expect, half):
     """Weights loaded in half precision give the reference's outputs within that dtype's error."""

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import struct
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +17,12 @@ from fixtures.errors import UserError, one_line
 from fixtures.expect import few
 from fixtures.lazy import torch
 from fixtures.traits import added_tokens, infer_traits
+from suites.meta.damaging import copy, merged
 
 pytestmark = pytest.mark.meta
 
 ROOT = Path(__file__).parents[2]
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
-
-
-def copy(target: Path, name: str = "bert-sentiment") -> Path:
-    """A copy of a built-in checkpoint, called something else."""
-    return Path(shutil.copytree(BUILT_IN / name, target / "stranger"))
 
 
 def header(content: Any, numbers: bytes = b"") -> bytes:
@@ -42,11 +34,6 @@ def header(content: Any, numbers: bytes = b"") -> bytes:
 def tensor(shape: Any, end: Any = 4, **more: Any) -> dict[str, Any]:
     """The header of a file with one tensor."""
     return {"a": {"dtype": "F32", "shape": shape, "data_offsets": [0, end]} | more}
-
-
-def merged(name: str, file: str, **fields: Any) -> bytes:
-    """A JSON file of a built-in checkpoint with other fields."""
-    return json.dumps(json.loads((BUILT_IN / name / file).read_text()) | fields).encode()
 
 
 CONTENTS = {
@@ -73,6 +60,11 @@ CONTENTS = {
         "list of names",
     ),
     "type of model a list": ("config.json", b'{"model_type": ["bert"]}', "model_type"),
+    "problem nobody poses": (
+        "config.json",
+        merged("bert-sentiment", "config.json", problem_type="guessing"),
+        "problem_type is none of",
+    ),
     "labels a list": (
         "config.json",
         merged("bert-sentiment", "config.json", id2label=["a"]),
@@ -87,6 +79,11 @@ CONTENTS = {
         "tokenizer.json",
         b'{"model": {"vocab": {"a": "b"}}}',
         "without an id",
+    ),
+    "merges no list": (
+        "tokenizer.json",
+        b'{"model": {"vocab": {"a": 0}, "merges": {}}}',
+        "merges are no list",
     ),
     "padding without end": (
         "tokenizer.json",
@@ -122,6 +119,11 @@ CONTENTS = {
         "tokenizer_config.json",
         b'{"added_tokens_decoder": {"x": {"content": "a"}}}',
         "added_tokens_decoder",
+    ),
+    "whole numbers": (
+        "model.safetensors",
+        header({"a.weight": tensor([1], dtype="I32")["a"]}, b"0000"),
+        "holds whole numbers",
     ),
     "index without map": ("model.safetensors.index.json", b"{}", "weight_map"),
     "index outside": (
@@ -235,6 +237,21 @@ def test_adapter_alone_is_told(tmp_path: Path) -> None:
         chosen_checkpoints([str(directory)])
 
 
+def test_shards_without_index_are_told(tmp_path: Path) -> None:
+    """One shard of several, and nothing that says what the others hold, is one line."""
+    directory = copy(tmp_path)
+    (directory / "model.safetensors").rename(directory / "model-00001-of-00002.safetensors")
+    with pytest.raises(UserError, match=r"model-00001-of-00002.safetensors and no .*index"):
+        chosen_checkpoints([str(directory)])
+
+
+def test_subfolder_is_named(tmp_path: Path) -> None:
+    """A directory whose checkpoint lies in a folder of it says which folder."""
+    directory = copy(tmp_path)
+    with pytest.raises(UserError, match=f"try --checkpoint {directory}"):
+        chosen_checkpoints([str(tmp_path)])
+
+
 def test_escapes_never_reach_the_terminal(tmp_path: Path) -> None:
     """Control characters of names and messages are shown as spaces."""
     directory = copy(tmp_path).rename(tmp_path / "a\x1b[2Jb\x07c")
@@ -299,100 +316,3 @@ def test_missing_hub_checkpoints_are_rows(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(hub, "resolve", lambda *_: resolve("none"))
     with pytest.raises(UserError, match="--hub: none of"):
         hub_checkpoints()
-
-
-def run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """`pytest --checkpoint DIRECTORY` with some of the checks."""
-    record = directory.parent / "record"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
-    return subprocess.run(
-        [*command, f"--record={record}", f"--checkpoint={directory}"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
-
-
-def test_unloadable_model_is_one_red_check(tmp_path: Path) -> None:
-    """A model that does not load fails one check, in one line; the others say that they did not run."""
-    file = copy(tmp_path) / "config.json"
-    settings = json.loads(file.read_text()) | {"hidden_act": "no_such_activation"}
-    file.write_text(json.dumps(settings))
-    done = run(
-        file.parent,
-        "-k",
-        "loads or shapes or longest or saved_weights or gradient or dtype or pipelines",
-    )
-    assert done.returncode == 1, done.stdout
-    assert done.stdout.count("\nFAILED") == 1
-    assert "test_model_loads[stranger]" in done.stdout
-    assert "does not load: KeyError" in done.stdout
-    assert "Traceback" not in done.stdout + done.stderr
-
-
-def rewrite(
-    directory: Path, change: Callable[[str, torch.Tensor], tuple[str, torch.Tensor]]
-) -> None:
-    """Change the names or numbers of its weights."""
-    from safetensors.torch import load_file, save_file
-
-    file = directory / "model.safetensors"
-    changed = dict(change(name, weight) for name, weight in load_file(file).items())
-    save_file(changed, file, metadata={"format": "pt"})
-
-
-DAMAGES = {
-    "NaN": (lambda n, w: (n, w * float("nan")), "holds NaN or infinity"),
-    "another's": (
-        lambda n, w: (f"other.{n}", w),
-        "weights of BertForSequenceClassification are not",
-    ),
-    "cut": (lambda n, w: (n, w[:-1].clone() if "word_emb" in n else w), "word_embeddings"),
-}
-
-
-@pytest.mark.parametrize("name", DAMAGES)
-def test_useless_weights_are_one_red_check(tmp_path: Path, name: str) -> None:
-    """Weights of NaN, of other names or shapes fail one check, in one line that names them."""
-    directory, (change, says) = copy(tmp_path), DAMAGES[name]
-    rewrite(directory, change)
-    done = run(directory, "-k", "loads or padding or shapes or activation_is or other_heads")
-    assert done.returncode == 1, done.stdout
-    assert done.stdout.count("\nFAILED") == 1
-    assert says in done.stdout
-    assert "Traceback" not in done.stdout + done.stderr
-    assert "above exception" not in done.stdout
-
-
-def test_odd_pipeline_among_others_is_one_line(tmp_path: Path) -> None:
-    """Files of a form that no release writes end a run over several checkpoints in one line."""
-    directory = copy(tmp_path)
-    odd = merged("bert-sentiment", "tokenizer.json", post_processor={"type": "BertProcessing"})
-    (directory / "tokenizer.json").write_bytes(odd)
-    done = run(directory, f"--checkpoint={BUILT_IN / 'gpt2-counting'}")
-    assert done.returncode == 4, done.stdout
-    assert "INTERNALERROR" not in done.stdout
-    assert "a form of their own" in done.stderr
-
-
-def test_unloadable_is_red_without_its_check(tmp_path: Path) -> None:
-    """Deselecting the check that a model loads hides no damage."""
-    file = copy(tmp_path) / "config.json"
-    settings = json.loads(file.read_text()) | {"hidden_act": "no_such_activation"}
-    file.write_text(json.dumps(settings))
-    done = run(file.parent, "-k", "test_output_keys or test_hidden_states or test_shapes")
-    assert done.returncode == 1, done.stdout
-    assert "does not load: KeyError" in done.stdout
-
-
-def test_bad_input_is_exit_code_4(tmp_path: Path) -> None:
-    """A damaged file is one line on the terminal and exit code 4."""
-    directory = copy(tmp_path)
-    (directory / "model.safetensors").write_bytes(b"oops")
-    done = run(directory)
-    assert done.returncode == 4
-    (line,) = [line for line in done.stderr.splitlines() if line]
-    assert line.startswith("ERROR: ")
-    assert "model.safetensors: damaged or cut off" in line

@@ -15,6 +15,7 @@ from fixtures.applicability import (
     learned_positions,
     light,
     text_model,
+    unquantised,
 )
 from fixtures.ids import batch, labels, max_length
 from fixtures.lazy import torch
@@ -67,7 +68,7 @@ def test_attentions_shape(checkpoint, model, expect):
         expect.equal(list(matrix.shape[2:]), [length, length], f"model(**inputs).{name}[0].shape")
 
 
-@applies_to(any_model)
+@applies_to(any_model, unquantised)
 def test_outputs_keep_the_dtype(checkpoint, device, dtype, expect):
     """A model loaded in a dtype computes and answers in it."""
     for kind in {dtype, "bfloat16"}:

@@ -8,7 +8,7 @@ from fixtures.applicability import applies_to, walk_sample
 from fixtures.chat import TOOLS, accepted
 from fixtures.lazy import transformers
 from fixtures.loading import SAFE
-from fixtures.tokenizer_files import chats, encodes, fast
+from fixtures.tokenizer_files import chats, encodes, fast, marks_unknown
 from fixtures.tokenizing import private, some_pad_token
 
 # Who speaks stands before each message; what the assistant says is marked.
@@ -54,7 +54,7 @@ def test_chats_are_encoded_as_their_texts(checkpoint, tokenizer, expect, options
     expect.equal(dict(got), dict(want), call, chats=talks, options=options)
 
 
-@applies_to(fast, walk_sample)
+@applies_to(fast, marks_unknown, walk_sample)
 @pytest.mark.parametrize("kind", ["list", "tensor"])
 def test_what_the_assistant_says_is_marked(checkpoint, tokenizer, expect, kind):
     """assistant_masks is one exactly where a token has a letter of what {% generation %} encloses."""

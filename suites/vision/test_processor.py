@@ -279,6 +279,8 @@ def test_a_saved_processor_is_the_same(checkpoint, processor, expect, tmp_path):
         k: v
         for k, v in stored.items()
         if k.startswith(("do_", "image_m", "image_s", "size", "crop", "res"))
+        # one number, as files had it until 4.25, is saved as the sides that it stands for
+        and not (k in ("size", "crop_size") and isinstance(v, int))
     }
     expect.equal(
         {k: saved.get(k) for k in settings}, settings, f"{call}.to_dict()", directory=str(tmp_path)
