@@ -60,7 +60,7 @@ def test_configuration_survives_as_a_dictionary(checkpoint, expect):
     config._name_or_path = ""
     fields = config.to_dict()
     written = {
-        "config.to_dict()": fields,
+        "config.to_dict()": config.to_dict(),
         **{
             f"json.loads(config.to_json_string(use_diff={diff}))": json.loads(
                 config.to_json_string(use_diff=diff)
