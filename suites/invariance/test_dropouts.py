@@ -6,7 +6,15 @@ import math
 from fnmatch import fnmatchcase
 
 from fixtures.agreement import agree_with_itself
-from fixtures.applicability import any_model, applies_to, decoder, head, light, model_type
+from fixtures.applicability import (
+    any_model,
+    applies_to,
+    decoder,
+    encoder_decoder,
+    head,
+    light,
+    model_type,
+)
 from fixtures.ids import batch
 from fixtures.lazy import torch
 from fixtures.loading import fresh_model
@@ -117,7 +125,7 @@ def test_dropping_everything_silences_the_branch(checkpoint, dtype, expect):
             agree_with_itself(expect, value, wanted, inputs, call, dtype)
 
 
-@applies_to(model_type("t5"), light)
+@applies_to(any_model, encoder_decoder, model_type("t5"), light)
 def test_each_place_drops_everything(checkpoint, dtype, expect):
     """In training, a dropout of one silences T5's attention and feed-forward, within and behind them."""
     inputs = batch(checkpoint, [9, 6])

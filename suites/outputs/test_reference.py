@@ -139,5 +139,7 @@ def test_long_input_equals_reference(checkpoint, dtype, expect):
     inputs = batch(checkpoint, [5], seed=12)
     inputs = {name: value for name, value in inputs.items() if name == "decoder_input_ids"}
     inputs["input_ids"] = torch.tensor([[*first, *second][-longer:]])
-    model = fresh_model(checkpoint, dtype=dtype)  # dynamic rotary positions may remember a long input
+    model = fresh_model(
+        checkpoint, dtype=dtype
+    )  # dynamic rotary positions may remember a long input
     agree_with_reference(expect, run(model, inputs), inputs, dtype, "model(**inputs)")
