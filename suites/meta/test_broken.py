@@ -13,7 +13,7 @@ import pytest
 from fixtures import chat, hub
 from fixtures.catalogue import BUILT_IN, chosen_checkpoints, entries, hub_checkpoints
 from fixtures.checkpoint import Checkpoint
-from fixtures.errors import UserError, one_line
+from fixtures.errors import UserError, one_line, printable
 from fixtures.expect import few
 from fixtures.lazy import torch
 from fixtures.traits import added_tokens, infer_traits
@@ -258,6 +258,8 @@ def test_escapes_never_reach_the_terminal(tmp_path: Path) -> None:
     (checkpoint,) = chosen_checkpoints([str(directory)])
     assert checkpoint.name == "ab c"
     assert one_line("x\n\x1b[31my" + "z" * 999, 10) == "x yzzzz..."
+    assert printable("é\x1b[31m\x1b[2J\n\ud800\r", colours=True) == "é\x1b[31m\\x1b[2J\n\\ud800\\r"
+    assert str(UserError(f"{directory}: \x1b[31m")).endswith("a\\x1b[2Jb\\x07c: \\x1b[31m")
 
 
 def test_added_tokens_are_the_named_ones(tmp_path: Path) -> None:
