@@ -205,6 +205,25 @@ def test_healthy_directory_is_taken(name: str) -> None:
     assert stranger.traits == infer_traits(BUILT_IN / name)
 
 
+@pytest.mark.parametrize(
+    "name", ["config.json", "tokenizer.json", "vocab.txt", "chat_template.jinja"]
+)
+def test_large_file_is_not_read(tmp_path: Path, name: str) -> None:
+    """A file far larger than any that is published is refused by its size."""
+    file = copy(tmp_path) / name
+    with file.open("ab") as stream:
+        stream.truncate(4_000_000_000)
+    with pytest.raises(UserError, match=f"{name}: 4000000000 bytes, more than"):
+        chosen_checkpoints([str(file.parent)])
+
+
+@pytest.mark.parametrize("name", ["/" + "a" * 9999, "~nobody-of-that-name/x"])
+def test_unreadable_path_is_one_line(name: str) -> None:
+    """A path that the system does not even look up is bad input like any other."""
+    with pytest.raises(UserError, match="cannot be read"):
+        chosen_checkpoints([name])
+
+
 def test_pickled_weights_are_refused(tmp_path: Path) -> None:
     """A directory with only pickled weights is refused, and told how to save them."""
     directory = copy(tmp_path, "gpt2-counting")
