@@ -297,6 +297,7 @@ def test_added_tokens_are_the_named_ones(tmp_path: Path) -> None:
 TEMPLATES = {
     "endless": "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
     "long": "{{ 'a' * 10 ** 10 }}",
+    "wide": "{{ 'a'|center(999999999) }}",
     "many": "{% for a in range(99999) %}{{ 'a' * 999 }}{% endfor %}",
     "escaping": "{{ ''.__class__.__mro__[1].__subclasses__()[0]() }}",
     "failing": "{{ 1 / 0 }}",
@@ -311,8 +312,10 @@ def test_hostile_template_takes_nothing(
     """A template that loops, fills memory, fails or reaches for the interpreter renders nothing."""
     monkeypatch.setattr(chat, "PATIENCE", 0.3)
     (tmp_path / "chat_template.jinja").write_text(TEMPLATES[name])
-    checkpoint = Checkpoint(name, tmp_path, "path")
+    checkpoint = Checkpoint(name, tmp_path, "path", frozenset({"chat-template"}))
     assert chat.accepted(checkpoint, False) == []
+    assert not chat.converses(checkpoint)
+    assert chat.ends(checkpoint) is (name not in ("endless", "long", "wide", "many"))
 
 
 def test_a_failure_prints_little_of_a_large_tensor() -> None:
