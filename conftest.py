@@ -20,6 +20,7 @@ pytest_plugins = [
     "fixtures.census",
     "fixtures.benchmarking",
     "fixtures.progress",
+    "fixtures.terminal",
 ]
 
 SUITES = Path(__file__).parent / "suites"
@@ -95,7 +96,7 @@ def parameter(checkpoint: Checkpoint) -> object:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Drop checks nobody is owed, keep a checkpoint's checks together, mark suites, deviations."""
     for mistake in config.stash[unreadable_key]:
-        raise pytest.UsageError(mistake)
+        raise pytest.UsageError(one_line(mistake, 500))
     items[:] = [item for item in items if not nobody_owed(item)]
     # workers divide them by checkpoint: the longest must not be what one is left with
     first = "PYTEST_XDIST_WORKER" in os.environ

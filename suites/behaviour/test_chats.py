@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fixtures.applicability import applies_to, tokenizer, trait
-from fixtures.chat import TOOLS
+from fixtures.chat import TOOLS, ends
 from fixtures.tokenizing import private, some_pad_token
 from fixtures.walk import CHATS, as_ids
 
@@ -59,7 +59,7 @@ ROWS = {
 }
 
 
-@applies_to(tokenizer)
+@applies_to(tokenizer, ends)
 def test_chats(checkpoint, tokenizer, observe):
     """Chats rendered by the template, as text and as ids."""
     render = "tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt={})"
@@ -79,7 +79,7 @@ def test_chats(checkpoint, tokenizer, observe):
             )
 
 
-@applies_to(tokenizer, trait("chat-template"))
+@applies_to(tokenizer, trait("chat-template"), ends)
 def test_own_template(tokenizer, observe):
     """What its own templates make of tools, documents, parts, several chats and a last message."""
     for name, (chat, options) in OWN.items():

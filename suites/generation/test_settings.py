@@ -11,6 +11,7 @@ import pytest
 from fixtures.applicability import (
     applies_to,
     decoder,
+    few_positions,
     generates,
     generation_sample,
     has_fact,
@@ -89,7 +90,7 @@ def untold(checkpoint, model, prompt):
 
 
 @pytest.mark.filterwarnings("ignore:Using the model-agnostic default:UserWarning")
-@applies_to(decoder, generates, generation_sample)
+@applies_to(decoder, generates, generation_sample, few_positions)
 def test_stops_where_positions_end(checkpoint, model, expect):
     """Told nothing about length, a decoder's answer ends with its last position."""
     longest = checkpoint.config.get("max_position_embeddings") or checkpoint.config["n_positions"]

@@ -13,7 +13,7 @@ import pytest
 from fixtures import chat, hub
 from fixtures.catalogue import BUILT_IN, chosen_checkpoints, entries, hub_checkpoints
 from fixtures.checkpoint import Checkpoint
-from fixtures.errors import UserError, one_line
+from fixtures.errors import UserError, one_line, printable
 from fixtures.expect import few
 from fixtures.lazy import torch
 from fixtures.traits import added_tokens, infer_traits
@@ -205,6 +205,25 @@ def test_healthy_directory_is_taken(name: str) -> None:
     assert stranger.traits == infer_traits(BUILT_IN / name)
 
 
+@pytest.mark.parametrize(
+    "name", ["config.json", "tokenizer.json", "vocab.txt", "chat_template.jinja"]
+)
+def test_large_file_is_not_read(tmp_path: Path, name: str) -> None:
+    """A file far larger than any that is published is refused by its size."""
+    file = copy(tmp_path) / name
+    with file.open("ab") as stream:
+        stream.truncate(4_000_000_000)
+    with pytest.raises(UserError, match=f"{name}: 4000000000 bytes, more than"):
+        chosen_checkpoints([str(file.parent)])
+
+
+@pytest.mark.parametrize("name", ["/" + "a" * 9999, "~nobody-of-that-name/x"])
+def test_unreadable_path_is_one_line(name: str) -> None:
+    """A path that the system does not even look up is bad input like any other."""
+    with pytest.raises(UserError, match="cannot be read"):
+        chosen_checkpoints([name])
+
+
 def test_pickled_weights_are_refused(tmp_path: Path) -> None:
     """A directory with only pickled weights is refused, and told how to save them."""
     directory = copy(tmp_path, "gpt2-counting")
@@ -258,6 +277,8 @@ def test_escapes_never_reach_the_terminal(tmp_path: Path) -> None:
     (checkpoint,) = chosen_checkpoints([str(directory)])
     assert checkpoint.name == "ab c"
     assert one_line("x\n\x1b[31my" + "z" * 999, 10) == "x yzzzz..."
+    assert printable("é\x1b[31m\x1b[2J\n\ud800\r", colours=True) == "é\x1b[31m\\x1b[2J\n\\ud800\\r"
+    assert str(UserError(f"{directory}: \x1b[31m")).endswith("a\\x1b[2Jb\\x07c: \\x1b[31m")
 
 
 def test_added_tokens_are_the_named_ones(tmp_path: Path) -> None:
@@ -276,6 +297,7 @@ def test_added_tokens_are_the_named_ones(tmp_path: Path) -> None:
 TEMPLATES = {
     "endless": "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
     "long": "{{ 'a' * 10 ** 10 }}",
+    "wide": "{{ 'a'|center(999999999) }}",
     "many": "{% for a in range(99999) %}{{ 'a' * 999 }}{% endfor %}",
     "escaping": "{{ ''.__class__.__mro__[1].__subclasses__()[0]() }}",
     "failing": "{{ 1 / 0 }}",
@@ -290,8 +312,10 @@ def test_hostile_template_takes_nothing(
     """A template that loops, fills memory, fails or reaches for the interpreter renders nothing."""
     monkeypatch.setattr(chat, "PATIENCE", 0.3)
     (tmp_path / "chat_template.jinja").write_text(TEMPLATES[name])
-    checkpoint = Checkpoint(name, tmp_path, "path")
+    checkpoint = Checkpoint(name, tmp_path, "path", frozenset({"chat-template"}))
     assert chat.accepted(checkpoint, False) == []
+    assert not chat.converses(checkpoint)
+    assert chat.ends(checkpoint) is (name not in ("endless", "long", "wide", "many"))
 
 
 def test_a_failure_prints_little_of_a_large_tensor() -> None:

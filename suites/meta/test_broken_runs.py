@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,12 +21,14 @@ ROOT = Path(__file__).parents[2]
 
 
 def run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """`pytest --checkpoint DIRECTORY` with some of the checks."""
+    """`pytest --checkpoint DIRECTORY` with some of the checks; plugins may lie beside it."""
     record = directory.parent / "record"
+    path = os.pathsep.join([str(directory.parent), os.environ.get("PYTHONPATH", "")])
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
     return subprocess.run(
         [*command, f"--record={record}", f"--checkpoint={directory}"],
         cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": path},
         capture_output=True,
         text=True,
         timeout=200,
@@ -133,13 +136,32 @@ def test_unencodable_text_is_one_red_check(tmp_path: Path) -> None:
 
 def test_odd_pipeline_among_others_is_one_line(tmp_path: Path) -> None:
     """Files of a form that no release writes end a run over several checkpoints in one line."""
-    directory = copy(tmp_path)
+    directory = copy(tmp_path).rename(tmp_path / "odd \x1b[2J")
     odd = merged("bert-sentiment", "tokenizer.json", post_processor={"type": "BertProcessing"})
     (directory / "tokenizer.json").write_bytes(odd)
     done = run(directory, f"--checkpoint={BUILT_IN / 'gpt2-counting'}")
     assert done.returncode == 4, done.stdout
     assert "INTERNALERROR" not in done.stdout
     assert "a form of their own" in done.stderr
+    assert "\x1b" not in done.stderr
+
+
+def test_failures_never_steer_the_terminal(tmp_path: Path) -> None:
+    """What a failing check, a warning or the library's own output quotes of the files is escaped."""
+    steering, text = "a\x1b]0;b\x07\x1b[2J", "\ud800"
+    file = copy(tmp_path) / "config.json"
+    file.write_bytes(merged("bert-sentiment", "config.json", transformers_version=text))
+    (tmp_path / "quoting.py").write_text(
+        "import sys, warnings\n"
+        "def pytest_runtest_call(item):\n"
+        f"    print({steering!r}, file=sys.stderr)\n"
+        f"    warnings.warn({steering!r})\n"
+        f"    raise ValueError({steering!r})\n"
+    )
+    done = run(file.parent, "-k", "vocabulary_is_the", "-p", "quoting")
+    assert done.returncode == 1, done.stdout
+    assert done.stdout.count("a\\x1b]0;b\\x07\\x1b[2J") >= 4
+    assert not {"\x1b", "\x07"} & set(done.stdout + done.stderr)
 
 
 def test_unloadable_is_red_without_its_check(tmp_path: Path) -> None:

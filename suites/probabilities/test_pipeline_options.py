@@ -14,8 +14,8 @@ from fixtures.applicability import (
     kind,
     light,
     tokenizer,
-    trait,
 )
+from fixtures.chat import converses
 from fixtures.ids import pad_id
 from fixtures.lazy import torch
 from fixtures.pipelines import continues_text, offers, pipe
@@ -155,7 +155,7 @@ def test_ignored_labels_are_left_out(checkpoint, tokenizer, model, expect):
     expect.equal(value, wanted, call, text=text)
 
 
-@applies_to(tokenizer, kind("decoder"), head("CausalLM"), trait("chat-template"), light)
+@applies_to(tokenizer, kind("decoder"), head("CausalLM"), converses, light)
 def test_conversations_are_continued(checkpoint, tokenizer, model, expect):
     """A conversation gets one message of the assistant's more: what generate makes of its rendering."""
     write = pipe("text-generation", model, tokenizer=tokenizer)

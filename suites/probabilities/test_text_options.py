@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fixtures.answering import logits_of
-from fixtures.applicability import applies_to, encoder, head, kind, light, tokenizer, trait
+from fixtures.applicability import applies_to, encoder, head, kind, light, tokenizer
+from fixtures.chat import converses
 from fixtures.lazy import torch
 from fixtures.pipelines import continues_text, offers, pipe
 
@@ -37,7 +38,7 @@ def test_prompts_are_encoded_as_told(checkpoint, tokenizer, model, expect, speci
         expect.equal(value.strip(), wanted.strip(), call, text=TEXT, options=given)
 
 
-@applies_to(tokenizer, kind("decoder"), head("CausalLM"), trait("chat-template"), light)
+@applies_to(tokenizer, kind("decoder"), head("CausalLM"), converses, light)
 def test_an_assistants_message_is_continued(checkpoint, tokenizer, model, expect):
     """A conversation that ends with the assistant's words is continued in that message."""
     write = pipe("text-generation", model, tokenizer=tokenizer)

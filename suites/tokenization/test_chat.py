@@ -7,7 +7,7 @@ import json
 import pytest
 
 from fixtures.applicability import applies_to, has_fact
-from fixtures.chat import TOOLS, accepted
+from fixtures.chat import TOOLS, accepted, converses
 from fixtures.tokenizer_files import chats, encodes
 from fixtures.tokenizing import content
 
@@ -34,7 +34,7 @@ def test_chat_renders_as_the_template_says(checkpoint, tokenizer, expect, observ
     )
 
 
-@applies_to(chats)
+@applies_to(chats, converses)
 def test_chat_ids_are_the_rendered_text(checkpoint, tokenizer, expect):
     """Tokenized, a conversation is the ids of its rendering, without special tokens of its own."""
     for messages, text in accepted(checkpoint, True):
@@ -71,7 +71,7 @@ def test_chat_ids_are_the_rendered_text(checkpoint, tokenizer, expect):
         )
 
 
-@applies_to(chats)
+@applies_to(chats, converses)
 def test_batch_of_chats_is_each_chat(checkpoint, tokenizer, expect):
     """A list of conversations renders to the rendering of each."""
     found = accepted(checkpoint, False)
@@ -85,7 +85,7 @@ def test_batch_of_chats_is_each_chat(checkpoint, tokenizer, expect):
     )
 
 
-@applies_to(chats)
+@applies_to(chats, converses)
 def test_tools_and_variables_reach_the_template(checkpoint, tokenizer, expect):
     """Tools and further arguments are rendered as jinja2 renders them."""
     variables = {"tools": TOOLS, "enable_thinking": False}
@@ -97,7 +97,7 @@ def test_tools_and_variables_reach_the_template(checkpoint, tokenizer, expect):
         expect.equal(got, want, call, messages=messages, variables=variables)
 
 
-@applies_to(chats)
+@applies_to(chats, converses)
 def test_given_template_wins(checkpoint, tokenizer, expect):
     """A template given in the call is used instead of the tokenizer's, with all that is given to it."""
     template = (
@@ -118,7 +118,7 @@ def test_given_template_wins(checkpoint, tokenizer, expect):
     expect.equal(got, want, call, messages=messages, template=template, given=given)
 
 
-@applies_to(chats)
+@applies_to(chats, converses)
 def test_final_message_can_be_continued(checkpoint, tokenizer, expect):
     """continue_final_message ends the rendering with the last message's text."""
     found = accepted(checkpoint, False)

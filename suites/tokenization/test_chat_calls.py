@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fixtures.applicability import applies_to, walk_sample
-from fixtures.chat import TOOLS, accepted
+from fixtures.chat import TOOLS, accepted, converses
 from fixtures.lazy import transformers
 from fixtures.loading import SAFE
 from fixtures.tokenizer_files import chats, encodes, fast, marks_unknown
@@ -28,7 +28,7 @@ NAMES = ("default", "tool_use", "other")
 SHORT = ({"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello you"})
 
 
-@applies_to(chats)
+@applies_to(chats, converses)
 @pytest.mark.parametrize(
     "options",
     [
