@@ -36,8 +36,11 @@ def test_drafting_obeys_the_settings(checkpoint, model, dtype, expect, drafter, 
     """Drafted greedy decoding ends where it should, and returns the scores and logits of the plain one."""
     prompt = prompts(checkpoint, 1)[0][:4] * 3
     free = generate(model, checkpoint, [prompt], eos_token_id=None).sequences[0].tolist()
-    third = free[len(start_of(checkpoint, prompt)) + 2]
     other = next(i for i in ordinary_ids(checkpoint) if i not in free)
+    start = start_of(checkpoint, prompt)
+    later = free[len(start) + 2 :]
+    # an end that the text begins with may have ended it before the first token
+    third = next((i for i in later if i != start[-1]), later[0])
     settings = {
         "penalised": {"repetition_penalty": 1.7, "eos_token_id": other},
         "ended": {"eos_token_id": third},
