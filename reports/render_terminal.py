@@ -102,8 +102,9 @@ def plain_colour(verdict: Verdict) -> str:
 
 def block(entry: Entry, level: int = 0) -> RenderableType:
     """One entry with its example and what it explains."""
-    head = Text.assemble(
-        (f" {entry.verdict} ", COLOURS[entry.verdict]), " ", (wording.heading(entry), "bold")
+    head = Table.grid(padding=(0, 1))
+    head.add_row(
+        Text(f" {entry.verdict} ", COLOURS[entry.verdict]), Text(wording.heading(entry), "bold")
     )
     body: list[RenderableType] = [Text(wording.scope(entry), "dim")]
     if entry.explanation:
