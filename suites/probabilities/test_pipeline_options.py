@@ -19,17 +19,12 @@ from fixtures.chat import converses
 from fixtures.ids import pad_id
 from fixtures.lazy import torch
 from fixtures.pipelines import continues_text, offers, pipe
-from fixtures.tolerance import K, eps
+from fixtures.tolerance import allowed_softmax
 
 TEXTS = ("I really enjoyed this course!", "Hello, how are you?", "Anna Lind lives in Madrid .")
 RARE_WORDS = "Konstantinopolitan Anneliesebeth antidisestablishes Madridista"
 GREEDY = {"do_sample": False, "num_beams": 1, "max_new_tokens": 8}
 several = Predicate("two labels at least", lambda c: len(c.config.get("id2label", "")) > 1)
-
-
-def allowed(logits):
-    """The error of a softmax or sigmoid in float32: the rounding of its exponents and of its sum."""
-    return K * eps("float32") * (float(logits.abs().max()) + logits.shape[-1])
 
 
 FUNCTIONS = {
@@ -52,7 +47,7 @@ def test_function_to_apply_is_applied(checkpoint, tokenizer, model, expect, func
     names = [model.config.id2label[i] for i in order.tolist()][:2]
     expect.equal([row["label"] for row in rows], names, call, text=text)
     value = torch.tensor([row["score"] for row in rows])
-    expect.close(value, wanted[:2], allowed(logits), call, text=text)
+    expect.close(value, wanted[:2], allowed_softmax(logits), call, text=text)
 
 
 @applies_to(
@@ -67,7 +62,7 @@ def test_pairs_are_classified_as_pairs(checkpoint, tokenizer, model, expect):
     call = "pipeline('text-classification', ...)({'text': first, 'text_pair': second}, top_k=None, function_to_apply='none')"
     value = torch.tensor([row["score"] for row in rows])
     wanted = logits.sort(descending=True).values
-    expect.close(value, wanted, allowed(logits), call, first=first, second=second)
+    expect.close(value, wanted, allowed_softmax(logits), call, first=first, second=second)
 
 
 @applies_to(
@@ -100,7 +95,7 @@ def test_zero_shot_classification(checkpoint, tokenizer, model, expect, together
     expect.equal(sorted(values), sorted(labels), call, text=text, labels=labels)
     expect.equal(row["scores"], sorted(row["scores"], reverse=True), call, text=text, labels=labels)
     value = torch.tensor([values[name] for name in labels])
-    expect.close(value, scores, allowed(logits), call, text=text, labels=labels)
+    expect.close(value, scores, allowed_softmax(logits), call, text=text, labels=labels)
 
 
 def word_scores(text, offsets, shares, strategy):
@@ -136,7 +131,7 @@ def test_entity_scores_are_their_words(checkpoint, tokenizer, model, expect, str
             count = len(text[row["start"] : row["end"]].split(" "))
             wanted = sum(score for _, score in words[first : first + count]) / count
             value = torch.tensor(float(row["score"]))
-            expect.close(value, torch.tensor(wanted), allowed(shares), call, text=text)
+            expect.close(value, torch.tensor(wanted), allowed_softmax(shares), call, text=text)
 
 
 @applies_to(tokenizer, head("TokenClassification"), light, offers("token-classification"))

@@ -24,7 +24,7 @@ from fixtures.lazy import torch, transformers
 from fixtures.oracle import own_tolerance
 from fixtures.pipelines import continues_text, offers, pipe
 from fixtures.tokenizer_files import has_mask_token, has_pad_token
-from fixtures.tolerance import K, eps
+from fixtures.tolerance import allowed_softmax
 
 TEXTS = ("I really enjoyed this course!", "Hello, how are you?", "Anna Lind lives in Madrid .")
 PIPE = "__import__('transformers').pipeline"
@@ -33,11 +33,6 @@ fast = Predicate("tokenizer.json", lambda c: "tokenizer-json" in c.traits)
 plain_greedy = Predicate(
     "fact: greedy, of a text", lambda c: any(isinstance(f.input, str) for f in c.facts_of("greedy"))
 )
-
-
-def allowed(logits):
-    """The error of a softmax or sigmoid in float32: the rounding of its exponents and of its sum."""
-    return K * eps("float32") * (float(logits.abs().max()) + logits.shape[-1])
 
 
 def by_label(rows):
@@ -53,7 +48,7 @@ def compare_scores(expect, model, rows, logits, call, **context):
     values = [row["score"] for row in rows]
     expect.equal(values, sorted(values, reverse=True), call, **context)
     got = torch.tensor([by_label(rows)[name] for name in names])
-    expect.close(got, wanted, allowed(logits), call, **context)
+    expect.close(got, wanted, allowed_softmax(logits), call, **context)
 
 
 @applies_to(tokenizer, head("SequenceClassification"), light, offers("text-classification"))
@@ -86,7 +81,9 @@ def test_text_classification_in_batches(checkpoint, tokenizer, model, expect):
         [sorted(row) for row in together], [sorted(row) for row in apart], "the labels of a batch"
     )
     inputs = dict(tokenizer(list(TEXTS), padding=True, return_tensors="pt"))
-    error = 2 * own_tolerance(checkpoint, inputs)["logits"] + allowed(torch.zeros(len(apart[0])))
+    error = 2 * own_tolerance(checkpoint, inputs)["logits"] + allowed_softmax(
+        torch.zeros(len(apart[0]))
+    )
     call = f"{PIPE}('text-classification', model=model, tokenizer=tokenizer)(texts, top_k=None, batch_size=3)"
     for one, other in zip(together, apart, strict=True):
         values, wanted = (
@@ -138,7 +135,7 @@ def test_token_classification(checkpoint, tokenizer, model, expect, observe):
         )
         got = torch.tensor([float(row["score"]) for row in rows])
         expect.close(
-            got, shares.amax(-1)[[i for i, *_ in wanted]], allowed(shares), call, text=text
+            got, shares.amax(-1)[[i for i, *_ in wanted]], allowed_softmax(shares), call, text=text
         )
 
 
@@ -215,7 +212,7 @@ def test_fill_mask(checkpoint, tokenizer, model, expect, observe):
         expect.close(
             torch.tensor([row["score"] for row in rows]),
             best.values,
-            allowed(logits),
+            allowed_softmax(logits),
             call,
             text=text,
         )
@@ -387,5 +384,5 @@ def test_image_feature_extraction(checkpoint, processor, model, expect):
     with torch.no_grad():
         wanted = model(**{k: v.to(model.device) for k, v in inputs.items()})[0].cpu().float()
     call = f"{PIPE}('image-feature-extraction', model=model, image_processor=processor)(image)"
-    error = next(iter(own_tolerance(checkpoint, inputs).values())) + allowed(wanted)
+    error = next(iter(own_tolerance(checkpoint, inputs).values())) + allowed_softmax(wanted)
     expect.close(torch.tensor(extract(image)), wanted, error, call, image=source(image))

@@ -19,10 +19,10 @@ from fixtures.lazy import torch, transformers
 from fixtures.loading import SAFE
 from fixtures.pipelines import offers, pipe, takes
 from fixtures.tokenizer_files import fast, special_tokens
+from fixtures.tolerance import allowed, allowed_softmax
 
 several = Predicate("two labels at least", lambda c: len(c.config.get("id2label", "")) > 1)
 words_are_pieces = trait("wordpiece") | trait("wordpiece-vocabulary")
-NEAR = 1e-5
 TEXT = "Anna Lind lives in Madrid and Konrad Novak in Konstantinopolis ."
 CUT = {"truncation": True, "max_length": 6}
 TAGGING, FILLING = "token-classification", "fill-mask"
@@ -106,7 +106,7 @@ def test_targets_are_tokens_or_begin_with_one(checkpoint, tokenizer, model, expe
     shares = logits_of(model, inputs)[0][place][0].float().softmax(-1).topk(3).values
     value = torch.tensor([row["score"] for row in fill(text, top_k=3, **options)])
     call = f"pipeline('{FILLING}', ...)(text, top_k=3, **options), scores"
-    expect.close(value, shares, NEAR, call, text=text, options=options)
+    expect.close(value, shares, allowed_softmax(shares), call, text=text, options=options)
 
 
 @applies_to(
@@ -116,7 +116,7 @@ def test_the_problem_decides_the_function(checkpoint, tokenizer, model, expect):
     """Told nothing, numbers of a regression stay bare, of several labels each is a probability, of one all are."""
     classify = pipe("text-classification", model, tokenizer=tokenizer)
     logits = logits_of(model, tokenizer(TEXT, return_tensors="pt"))[0].float()
-    near = NEAR * max(1.0, float(logits.abs().max()))
+    near = allowed_softmax(logits)
     for problem, function in PROBLEMS.items():
         classify.model.config.problem_type = problem
         value = torch.tensor([row["score"] for row in classify(TEXT, top_k=None)])
@@ -131,7 +131,7 @@ def test_pictures_have_the_function_of_their_problem(checkpoint, processor, mode
     """A picture's numbers are made probabilities as function_to_apply or the model's problem says."""
     see, image = pipe("image-classification", model, image_processor=processor), gradient((50, 40))
     logits = logits_of(model, processor(image, return_tensors="pt"))[0].float()
-    near, call = NEAR * max(1.0, float(logits.abs().max())), "pipeline('image-classification', ...)"
+    near, call = allowed_softmax(logits), "pipeline('image-classification', ...)"
     for problem, function in PROBLEMS.items():
         see.model.config.problem_type = problem
         wanted = function(logits).sort(descending=True).values
@@ -165,10 +165,11 @@ def test_zero_shot_labels_and_texts_may_be_many(checkpoint, tokenizer, model, ex
     expect.equal(value, wanted, f"{call}(texts, candidate_labels=names)")
     classify.model.config.label2id = {"ENTAILS": 0, "other": 1}
     hypotheses = [tokenizer(TEXT, f"This example is {n}.", return_tensors="pt") for n in names]
-    scores = torch.stack([logits_of(model, one)[0, 0].float() for one in hypotheses]).softmax(0)
+    logits = torch.stack([logits_of(model, one)[0, 0].float() for one in hypotheses])
     row = classify(TEXT, candidate_labels=names)
     value = torch.tensor([row["scores"][row["labels"].index(name)] for name in names])
-    expect.close(value, scores, NEAR, f"{call}(text, names), label 0 called ENTAILS", text=TEXT)
+    call += "(text, names), label 0 called ENTAILS"
+    expect.close(value, logits.softmax(0), allowed_softmax(logits), call, text=TEXT)
 
 
 @applies_to(tokenizer, encoder, base, light, offers("feature-extraction"))
@@ -179,9 +180,10 @@ def test_features_of_a_cut_text(checkpoint, tokenizer, model, expect):
     extract.tokenizer.model_max_length = CUT["max_length"]
     inputs = dict(tokenizer(TEXT, return_tensors="pt", **CUT))
     wanted = logits_of(model, inputs, "last_hidden_state").float()
+    near = allowed(wanted, wanted)
     for options in ({"truncation": True}, {"tokenize_kwargs": CUT}):
         value = extract(TEXT, return_tensors=True, **options)
-        expect.close(value, wanted, NEAR * float(wanted.abs().max()), call, options=options)
+        expect.close(value, wanted, near, call, options=options)
 
 
 @applies_to(colour_processor, vision, light, offers("image-feature-extraction"))
@@ -194,4 +196,6 @@ def test_pooled_features_of_a_picture(checkpoint, processor, expect):
     wanted = logits_of(model, inputs, "pooler_output").float()
     given = {"pool": True, "return_tensors": True, "image_processor_kwargs": options}
     call = f"pipeline('image-feature-extraction', ...)(image, **{given})"
-    expect.close(extract(image, **given), wanted, NEAR, call, image=source(image))
+    expect.close(
+        extract(image, **given), wanted, allowed(wanted, wanted), call, image=source(image)
+    )
