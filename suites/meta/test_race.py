@@ -181,6 +181,8 @@ class FakeOrigins:
     def pair(self) -> Measured:
         """The next ratio of this model."""
         self.made[-1] += 1
+        if not self.ratios[self.entrant.model]:
+            raise KeyboardInterrupt
         return Measured([0.01] * 3, [self.ratios[self.entrant.model].pop(0)] * 3)
 
 
@@ -209,6 +211,15 @@ def test_suite_is_raced_to_its_end(raced):
     assert outcome.status == 1
     assert raced(same=SAME).status == 0
     assert raced().status == race.FAILED
+
+
+def test_interrupted_suite_tells_what_is_decided(raced):
+    """Ctrl-C loses no verdict, and is no success."""
+    outcome = raced(same=SAME, cut=SLOW[:3])
+    said = [found and found.verdict for found in outcome.judgements]
+    assert said == [Verdict.NO_CHANGE, None, None]
+    assert [one.failure for one in outcome.races] == [None, *[race.INTERRUPTED] * 2]
+    assert outcome.status == race.FAILED
 
 
 def test_reports_say_the_same(raced):
