@@ -42,6 +42,12 @@ def test_deviations_name_checks():
     assert unknown == []
 
 
+def test_deviations_name_families():
+    """A departure that is known of some checkpoints says whose others it may be seen on."""
+    named = [known for known in deviations() if known.checkpoint != "*" and not known.families]
+    assert [f"{known.check} on {known.checkpoint}" for known in named] == []
+
+
 def test_current_deviations_speak_of_something():
     """Every entry that speaks of the installed versions covers a check on a default checkpoint."""
     pairs = [
