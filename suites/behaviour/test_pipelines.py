@@ -40,6 +40,10 @@ TASKS = {
             "list(pipe(text for text in texts))",
             "pipe([])",
             "pipe(texts[0], no_such_option=1)",
+            *(
+                f"str(transformers.pipeline('text-classification', model=checkpoint, {o}).model.dtype)"
+                for o in ("torch_dtype='float16'", "model_kwargs={'torch_dtype': torch.float16}")
+            ),
         ),
     ),
     "TokenClassification": (
@@ -65,6 +69,7 @@ TASKS = {
                 for o in ("", ", top_k=3", ", max_answer_len=1", ", handle_impossible_answer=True")
             ),
             f"pipe(dict({QUESTION}))",
+            "pipe(question=['Who lives?', 'Where?'], context='Anna Lind lives in Madrid .')",
             f"pipe({QUESTION} * 9, max_seq_len=40, doc_stride=9)",
         ),
     ),
@@ -126,6 +131,7 @@ IMAGES = (
     (
         "pipe(image)",
         "pipe(image, top_k=2)",
+        "pipe(images=image)",
         "pipe(__import__('numpy').array(image))",
         "pipe(torch.tensor(__import__('numpy').array(image)).permute(2, 0, 1))",
         "type(pipe(image for image in [image])).__name__",

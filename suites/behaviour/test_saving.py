@@ -37,6 +37,7 @@ OPTIONS = {
     "tie_word_embeddings=True": "tied(model)",
     "tie_word_embeddings=False": "tied(model)",
     "no_such_field=1": "model.config.to_dict().get('no_such_field')",
+    "attn_implementation={'': 'eager'}": "model.config._attn_implementation",
     "attn_implementation='flex_attention'": "model.config._attn_implementation",
 }
 # a model is given another number of embeddings
