@@ -69,8 +69,9 @@ CALLS = {
     "tokens for a sequence": "[tokenizer.max_len_single_sentence, tokenizer.max_len_sentences_pair]",
     "copied": "__import__('copy').deepcopy(tokenizer)(text)['input_ids']",
     "pickled": "(lambda p: p.loads(p.dumps(tokenizer))(text)['input_ids'])(__import__('pickle'))",
-    "ended by texts": "(lambda found, ids: [bool(found(torch.tensor([ids[:n]]), None)[0]) for n in range(1, len(ids))])"
-    "(transformers.StopStringCriteria(tokenizer, stops), tokenizer.encode(text)) if len(tokenizer) < 5000 else None",
+    "ended by texts": "{stop: (lambda ends, ids: any(ends(torch.tensor([ids[:n]]), None).item() for n in range(1, len(ids))))"
+    "(transformers.StopStringCriteria(tokenizer, [stop]), tokenizer.encode(text)) for stop in stops}"
+    " if len(tokenizer) < 5000 else None",
     "trained anew": "(lambda t: [t.tokenize(other), sorted(set(t.all_special_tokens))])(tokenizer.train_new_from_iterator([other] * 3, 300)) if len(tokenizer) < 5000 else None",
 }
 NEW = "x newtok y NEWTOK <new>z  <new> w newtokens"

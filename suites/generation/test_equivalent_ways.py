@@ -81,7 +81,7 @@ def test_drafted_tokens_change_nothing(checkpoint, model, dtype, expect):
 @applies_to(decoder, generates, tokenizer, generation_sample)
 def test_drafts_in_other_tokens_change_nothing(checkpoint, tokenizer, model, dtype, expect):
     """Drafts of a model with a tokenizer of its own, checked, give greedy decoding's tokens."""
-    prompt, helper = prompts(checkpoint, 1)[0], copy.deepcopy(model)
+    prompt, helper = prompts(checkpoint, 1)[0][:4] * 3, copy.deepcopy(model)
     # a vocabulary of another size is what tells two tokenizers apart
     helper.resize_token_embeddings(checkpoint.config["vocab_size"] + 8, mean_resizing=False)
     given = {"tokenizer": tokenizer, "assistant_tokenizer": tokenizer, "assistant_model": helper}
