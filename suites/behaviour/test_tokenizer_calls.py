@@ -72,6 +72,8 @@ CALLS = {
     "ended by texts": "{stop: (lambda ends, ids: any(ends(torch.tensor([ids[:n]]), None).item() for n in range(1, len(ids))))"
     "(transformers.StopStringCriteria(tokenizer, [stop]), tokenizer.encode(text)) for stop in stops}"
     " if len(tokenizer) < 5000 else None",
+    "streamed": "(lambda seen: (lambda stream: ([stream.put(torch.tensor([i])) for i in tokenizer.encode(text)], stream.end(), seen)[2])"
+    "(type('Stream', (transformers.TextStreamer,), {'on_finalized_text': lambda self, piece, stream_end=False: seen.append(piece)})(tokenizer)))([])",
     "trained anew": "(lambda t: [t.tokenize(other), sorted(set(t.all_special_tokens))])(tokenizer.train_new_from_iterator([other] * 3, 300)) if len(tokenizer) < 5000 else None",
 }
 NEW = "x newtok y NEWTOK <new>z  <new> w newtokens"

@@ -18,6 +18,8 @@ from fixtures.applicability import (
     light,
     text_model,
     tokenizer,
+    trait,
+    walk_sample,
 )
 from fixtures.generating import (
     continued,
@@ -187,6 +189,20 @@ def test_stop_strings_stop(checkpoint, tokenizer, model, expect):
         value = new_text(checkpoint, tokenizer, model, prompt, **options)
         call = f"new ids of model.generate(**inputs, stop_strings={[stop]}, tokenizer=tokenizer)"
         expect.equal(value, free[:wanted], call, text=prompt)
+
+
+@applies_to(tokenizer, trait("lossless"), walk_sample)
+def test_texts_of_several_bytes_end_an_answer(tokenizer, expect):
+    """A stop string ends an answer with the token that completes it, also where a character is several tokens."""
+    text = "It is 日本 🤗 now"
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    begun = [ids[: i + 1] for i in range(len(ids))]
+    for stop in ("日本", "🤗", "now"):
+        wanted = next(i for i, some in enumerate(begun) if stop in tokenizer.decode(some))
+        ends = transformers.StopStringCriteria(tokenizer, [stop])
+        found = next((i for i, some in enumerate(begun) if ends(torch.tensor([some]), None)), None)
+        call = f"the place where StopStringCriteria(tokenizer, [{stop!r}]) is met"
+        expect.equal(found, wanted, call, text=text)
 
 
 @applies_to(decoder, generates, tokenizer, has_fact("greedy"), light)
