@@ -17,6 +17,7 @@ from fixtures.applicability import (
     seq2seq,
     text_model,
     tokenizer,
+    unquantised,
 )
 from fixtures.generating import (
     continued,
@@ -78,12 +79,13 @@ def test_drafted_tokens_change_nothing(checkpoint, model, dtype, expect):
             expect.close(scores.float(), logits.float(), 0.0, call, prompt=prompt)
 
 
-@applies_to(decoder, generates, tokenizer, generation_sample)
+@applies_to(decoder, generates, tokenizer, generation_sample, unquantised)
 def test_drafts_in_other_tokens_change_nothing(checkpoint, tokenizer, model, dtype, expect):
     """Drafts of a model with a tokenizer of its own, checked, give greedy decoding's tokens."""
     prompt, helper = prompts(checkpoint, 1)[0][:4] * 3, copy.deepcopy(model)
     # a vocabulary of another size is what tells two tokenizers apart
-    helper.resize_token_embeddings(checkpoint.config["vocab_size"] + 8, mean_resizing=False)
+    size = helper.get_input_embeddings().weight.shape[0]
+    helper.resize_token_embeddings(size + 8, mean_resizing=False)
     given = {"tokenizer": tokenizer, "assistant_tokenizer": tokenizer, "assistant_model": helper}
     plain = generate(model, checkpoint, [prompt])
     out = generate(model, checkpoint, [prompt], **given)

@@ -13,6 +13,7 @@ from fixtures.applicability import (
     light,
     own_weights,
     tokenizer,
+    unquantised,
 )
 from fixtures.lazy import torch, transformers
 from fixtures.pipelines import continues_text, offers, pipe
@@ -49,7 +50,7 @@ def test_a_saved_pipeline_answers_alike(checkpoint, tokenizer, model, expect, tm
         expect.equal(ids, wanted, f"the ids of {call}", text=text)
 
 
-@applies_to(classifies, own_weights)
+@applies_to(classifies, own_weights, unquantised)
 @pytest.mark.parametrize("word", ["torch_dtype", "model_kwargs"])
 def test_a_pipeline_is_made_in_the_dtype_asked(checkpoint, expect, word):
     """A pipeline made of a directory holds its weights in the dtype that is asked for."""
