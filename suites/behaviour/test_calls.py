@@ -60,6 +60,9 @@ CACHED = {
     "cache, indexed": "model(ids, use_cache=True).past_key_values[0][0].shape",
     "cache, counted": "len(model(ids, use_cache=True).past_key_values)",
     "an empty cache": "model(ids, past_key_values=transformers.DynamicCache())[0]",
+    "a fixed cache": "model(ids, past_key_values=transformers.StaticCache(config=model.config, max_cache_len=20))[0]",
+    "a cache in training with checkpoints": "(lambda m: (m.gradient_checkpointing_enable(), "
+    "type(m.train()(ids, use_cache=True).get('past_key_values')).__name__)[1])(__import__('copy').deepcopy(model))",
     "last logits": "model(ids, logits_to_keep=2)[0].shape",
     "last logits, by the older name": "model(ids, num_logits_to_keep=2)[0].shape",
 }

@@ -51,6 +51,35 @@ OWN = {
     "by the template for tools": (CHAT, {"chat_template": "tool_use"}),
     "by the template for documents": (CHAT, {"chat_template": "rag"}),
 }
+# a conversation as callers hold it
+FORMS = {
+    "in a tuple": "tuple(chat)",
+    "of an object": "type('Conversation', (), {'messages': chat})()",
+    "of a text": "'Hello'",
+    "of nothing": "[]",
+    "continued from nothing": "[{'role': 'user', 'content': ''}], continue_final_message=True",
+    "continued in its last part": "[{'role': 'user', 'content': [{'type': 'text', 'text': part} "
+    "for part in ('a ', ' b ')]}], continue_final_message=True",
+}
+IN_PARTS = (
+    "{% for m in messages %}{% if m.content is string %}{{ m.content }}{% else %}"
+    "{{ m.content | map(attribute='text') | join }}{% endif %}</s>{% endfor %}"
+)
+# a function offered as a tool, of which the library makes a schema
+TOOL = '''from typing import Any, Literal, Optional, Union
+
+def find(asked: {hint}{default}):
+    """Finds it.
+
+    Args:
+        asked: What is asked{choices}
+    """
+'''
+HINTS = (
+    "str bool float list tuple dict Any list[int] dict[str,float] tuple[int,str] Optional[int] Union[int,str] "
+    "Union[list[int],int] Literal['x','y'] int|None list[str]|None list|tuple"
+).split()
+CHOICES = ('["a", "b"]', "[1, 2]")
 ROWS = {
     "mapping": {},
     "padded": {"padding": True},
@@ -93,6 +122,40 @@ def test_own_template(tokenizer, observe):
             f"tokenization/chat template {name}",
             "tokenizer.get_chat_template(tools=tools)",
             {"tokenizer": tokenizer, "tools": tools},
+        )
+
+
+@applies_to(tokenizer, trait("chat-template"), ends)
+def test_forms(tokenizer, observe):
+    """A conversation in every form that callers hold one in."""
+    for name, form in FORMS.items():
+        observe.evaluate(
+            f"tokenization/chat {name}",
+            f"tokenizer.apply_chat_template({form}, chat_template=template, tokenize=False)",
+            {"tokenizer": tokenizer, "chat": CHAT, "template": IN_PARTS},
+        )
+
+
+@applies_to(tokenizer, trait("chat-template"), ends)
+def test_functions_as_tools(tokenizer, observe):
+    """The schema that a template sees of a function, for each kind of hint and of choice."""
+    told = [(hint, "", "") for hint in HINTS] + [("str", "='a'", "")]
+    for hint, default, choices in [*told, *(("str", "", f" (choices: {c})") for c in CHOICES)]:
+        code = TOOL.format(hint=hint, default=default, choices=choices)
+        rendered = (
+            "tokenizer.apply_chat_template([{'role': 'user', 'content': 'a'}], tools=[find],"
+            " chat_template='{{ tools | tojson }}', tokenize=False)"
+        )
+
+        def shown(code=code, rendered=rendered):
+            names = {"tokenizer": tokenizer}
+            exec(code, names)
+            return eval(rendered, names)
+
+        observe.attempt(
+            f"tokenization/tool of {hint}{default}{choices}",
+            shown,
+            reproduce=f"{code}\n{rendered}",
         )
 
 

@@ -8,6 +8,7 @@ from functools import lru_cache
 import pytest
 
 from fixtures.applicability import (
+    Predicate,
     applies_to,
     generates,
     head,
@@ -19,12 +20,14 @@ from fixtures.applicability import (
 )
 from fixtures.ids import batch, eos_id, ordinary_ids, pad_id
 from fixtures.lazy import torch, transformers
-from fixtures.loading import fresh_model, load_model
+from fixtures.loading import fresh_model, load_model, load_tokenizer
 from fixtures.observe import source
 from fixtures.oracle import tolerances
 from fixtures.plugin import loaded
 from suites.behaviour.test_generation import as_generated
 
+# a cache that forgets cannot take drafted tokens back
+windowed = Predicate("a built-in sliding window", lambda c: c.name == "mistral-sliding")
 NEW = 6
 LONGER = 30  # than the length that is the default
 GREEDY = {"do_sample": False, "num_beams": 1}
@@ -40,7 +43,7 @@ FULL = {
 # Guidance by 1.5 adds 1.5 and takes 0.5 log-probabilities, each off by twice the error of logits: the
 # option that widens an error most.
 GUIDED = 4
-CACHES = ("dynamic", "dynamic_full", "static", "sliding_window", "hybrid")
+CACHES = ("dynamic", "dynamic_full", "static", "sliding_window", "hybrid", "offloaded")
 
 
 @pytest.fixture
@@ -58,6 +61,8 @@ def rules(checkpoint):
         "above epsilon": {**SAMPLED, "epsilon_cutoff": 0.02},
         "above eta": {**SAMPLED, "eta_cutoff": 0.02},
         "several samples": {**SAMPLED, "num_return_sequences": 3},
+        "several sampled beams": {**BEAMS, "do_sample": True, "num_return_sequences": 2},
+        "beams, little memory": {**BEAMS, "low_memory": True},
         "temperature without sampling": {**GREEDY, "temperature": 0.5},
         "no bad words": {**GREEDY, "bad_words_ids": [[one], [two, three]]},
         "bias": {**GREEDY, "sequence_bias": [[[one], 9.0]]},
@@ -220,13 +225,19 @@ def test_generation_settings(checkpoint, default, observe):
     observe.attempt("generation/a length told in loading", told, group="generation")
 
 
-@applies_to(walkable, generates, light, options_sample)
+@applies_to(walkable, generates, light, options_sample | windowed)
 def test_assisted_generation(checkpoint, default, observe, tmp_path):
     """A helper model, the first layer for one, and what such calls leave behind in the model."""
     _, one = prompts(checkpoint)
     helper = {"assistant_model": copy.copy(default)}
     observe_ids(checkpoint, observe, default, "assisted", one, {**GREEDY, **helper})
     observe_ids(checkpoint, observe, default, "assisted, sampled", one, {**SAMPLED, **helper})
+    if "tokenizer" in checkpoint.traits:
+        # a larger vocabulary is taken for another one
+        larger, mine = copy.deepcopy(default), load_tokenizer(checkpoint)
+        larger.resize_token_embeddings(checkpoint.config["vocab_size"] + 8, mean_resizing=False)
+        helper = {"assistant_model": larger, "tokenizer": mine, "assistant_tokenizer": mine}
+        observe_ids(checkpoint, observe, default, "assisted in other tokens", one, GREEDY | helper)
     own = copy.deepcopy(default)
     early = {**GREEDY, "assistant_early_exit": 1}
     observe_ids(checkpoint, observe, own, "assisted by its first layer", one, early)
@@ -314,6 +325,11 @@ def test_continued_generation(checkpoint, default, observe):
             "cache cropped",
             "(lambda c: (c.crop(4), c.get_seq_length()))(model(ids).past_key_values)",
         ),
+        (
+            "cache repeated",
+            "(lambda c: (c.batch_repeat_interleave(2), c.get_seq_length()))(model(ids).past_key_values)",
+        ),
+        ("cache's limit", "model(ids).past_key_values.get_max_cache_shape()"),
         ("cache's layers", "[len(layer) for layer in model(ids).past_key_values]"),
         ("next inputs", "sorted(model.prepare_inputs_for_generation(ids, use_cache=True))"),
     ):

@@ -6,7 +6,7 @@ import inspect
 import math
 import re
 
-from fixtures.applicability import applies_to, light, own_weights, tokenizer
+from fixtures.applicability import applies_to, light, own_weights, tokenizer, walk_sample
 from fixtures.checkpoint import HEADS
 from fixtures.lazy import torch, transformers
 from fixtures.loading import SAFE, fresh_model, fresh_tokenizer, load_tokenizer
@@ -40,6 +40,16 @@ TOKENIZER_CALLS = (
     "__call__ decode batch_decode apply_chat_template save_pretrained pad encode_plus batch_encode_plus "
     "build_inputs_with_special_tokens prepare_for_model"
 ).split()
+# what a caller says of a configuration -> what is asked of it then
+CONFIGURED = {
+    "num_labels=5": "[config.num_labels, len(config.id2label)]",
+    "id2label={'0': 'a', '1': 'b', '2': 'c'}": "[config.num_labels, config.id2label, config.label2id]",
+    "num_labels=2, id2label={0: 'a', 1: 'b', 2: 'c'}": "[config.num_labels, config.id2label]",
+    "vocab_size=300.0": "type(config.vocab_size).__name__",
+    "hidden_size='many'": "type(config.hidden_size).__name__",
+    "hidden_dropout_prob=None": "type(config.hidden_dropout_prob).__name__",
+    "torch_dtype='float16'": "str(transformers.AutoModel.from_pretrained(checkpoint, config=config).dtype)",
+}
 # What generate does where a setting is None (GenerationConfig's documentation): since 5.0 a setting
 # left alone is None, before it was this value.
 DEFAULTS = {
@@ -221,6 +231,24 @@ def test_configuration(checkpoint, observe):
             value,
             group="api",
             reproduce=CONFIG + f"getattr(type(config)(), {name!r}, 'absent')",
+        )
+
+
+@applies_to(own_weights, light, walk_sample)
+def test_told_configuration(checkpoint, observe):
+    """A configuration read with each option: labels told in two ways, fields of another type, a dtype."""
+    for options, expression in CONFIGURED.items():
+        made = f"transformers.AutoConfig.from_pretrained(checkpoint, {options})"
+        names = {"transformers": transformers, "checkpoint": str(checkpoint.path)}
+
+        def told(made=made, expression=expression, names=names):
+            return eval(expression, {**names, "config": eval(made, names)})
+
+        observe.attempt(
+            f"load/config told {options}",
+            told,
+            group="outputs",
+            reproduce=f"config = {made}\n{expression}",
         )
 
 

@@ -37,6 +37,7 @@ OPTIONS = {
     "tie_word_embeddings=True": "tied(model)",
     "tie_word_embeddings=False": "tied(model)",
     "no_such_field=1": "model.config.to_dict().get('no_such_field')",
+    "attn_implementation={'': 'eager'}": "model.config._attn_implementation",
     "attn_implementation='flex_attention'": "model.config._attn_implementation",
 }
 # a model is given another number of embeddings
@@ -91,6 +92,36 @@ def test_loading_options(checkpoint, observe):
             loaded_so,
             group="outputs",
             reproduce=shown + source(expression, {"inputs": given}, ""),
+        )
+
+
+@applies_to(own_weights, light, walk_sample)
+def test_loading_around_files(checkpoint, single, observe, tmp_path):
+    """Weights that the caller holds, what loading leaves of a seed, what a process not the main one saves."""
+    loader = f"transformers.{checkpoint.auto_class}.from_pretrained"
+    names = {"transformers": transformers, "torch": torch, "checkpoint": str(checkpoint.path)}
+    names |= {"model": single, "directory": str(tmp_path)}
+    for name, expression in (
+        (
+            "load/option/state_dict",
+            f"sum({loader}(None, config=model.config, state_dict=model.state_dict())"
+            ".state_dict()[n].equal(v) for n, v in model.state_dict().items())",
+        ),
+        (
+            "load/option/seed after loading",
+            f"(torch.manual_seed(1), {loader}(checkpoint), torch.rand(1).item())[2]",
+        ),
+        (
+            "persistence/files of another process",
+            "(model.save_pretrained(directory, is_main_process=False),"
+            " sorted(__import__('os').listdir(directory)))[1]",
+        ),
+    ):
+        observe.attempt(
+            name,
+            lambda e=expression: eval(e, names),
+            group="outputs",
+            reproduce=f"directory = __import__('tempfile').mkdtemp()\n{expression}",
         )
 
 

@@ -15,11 +15,13 @@ WORDS = ["Hello", "world", "it's", " 3.14", "日本"]
 BATCH = [SENTENCE, OTHER, ""]
 IDS = "tokenizer.encode(text)"
 ROWS = "[{'input_ids': [5, 6, 7]}, {'input_ids': [5]}]"
+STOPS = ["日本", "isn", "é 日", "o ,"]
 # observation -> what is asked of a sentence that ends with one of the tokenizer's own tokens
 CALLS = {
     "decoded rows": f"tokenizer.decode([{IDS}, tokenizer.encode(other)])",
     "batch decoded row": f"tokenizer.batch_decode({IDS})",
     "batch decoded tensor": f"tokenizer.batch_decode(torch.tensor([{IDS}]))",
+    "batch decoded nothing": "tokenizer.batch_decode([])",
     "decoded tensor": f"tokenizer.decode(torch.tensor({IDS}))",
     "decoded one id": "tokenizer.decode(5)",
     "decoded no ids": "tokenizer.decode([])",
@@ -67,6 +69,11 @@ CALLS = {
     "tokens for a sequence": "[tokenizer.max_len_single_sentence, tokenizer.max_len_sentences_pair]",
     "copied": "__import__('copy').deepcopy(tokenizer)(text)['input_ids']",
     "pickled": "(lambda p: p.loads(p.dumps(tokenizer))(text)['input_ids'])(__import__('pickle'))",
+    "ended by texts": "{stop: (lambda ends, ids: any(ends(torch.tensor([ids[:n]]), None).item() for n in range(1, len(ids))))"
+    "(transformers.StopStringCriteria(tokenizer, [stop]), tokenizer.encode(text)) for stop in stops}"
+    " if len(tokenizer) < 5000 else None",
+    "streamed": "(lambda seen: (lambda stream: ([stream.put(torch.tensor([i])) for i in tokenizer.encode(text)], stream.end(), seen)[2])"
+    "(type('Stream', (transformers.TextStreamer,), {'on_finalized_text': lambda self, piece, stream_end=False: seen.append(piece)})(tokenizer)))([])",
     "trained anew": "(lambda t: [t.tokenize(other), sorted(set(t.all_special_tokens))])(tokenizer.train_new_from_iterator([other] * 3, 300)) if len(tokenizer) < 5000 else None",
 }
 NEW = "x newtok y NEWTOK <new>z  <new> w newtokens"
@@ -147,7 +154,8 @@ def sentence(checkpoint) -> str:
 def test_calls(checkpoint, tokenizer, observe):
     """Decoding, alignment, windows and padding in every way a user asks for them."""
     text = sentence(checkpoint)
-    names = {"text": text, "other": OTHER, "batch": BATCH, "words": WORDS, "torch": torch}
+    names = {"text": text, "other": OTHER, "batch": BATCH, "words": WORDS, "stops": STOPS}
+    names |= {"torch": torch, "transformers": transformers}
     for name, expression in CALLS.items():
         own, asked = tokenizer, expression
         if "setattr" in expression:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 
 from fixtures.applicability import (
@@ -14,6 +16,8 @@ from fixtures.applicability import (
     model_type,
     seq2seq,
     text_model,
+    tokenizer,
+    unquantised,
 )
 from fixtures.generating import (
     continued,
@@ -73,6 +77,20 @@ def test_drafted_tokens_change_nothing(checkpoint, model, dtype, expect):
         for step, (scores, logits) in enumerate(zip(out.scores, out.logits, strict=True)):
             call = f"model.generate(..., {', '.join(settings)}=...).scores[{step}]"
             expect.close(scores.float(), logits.float(), 0.0, call, prompt=prompt)
+
+
+@applies_to(decoder, generates, tokenizer, generation_sample, unquantised)
+def test_drafts_in_other_tokens_change_nothing(checkpoint, tokenizer, model, dtype, expect):
+    """Drafts of a model with a tokenizer of its own, checked, give greedy decoding's tokens."""
+    prompt, helper = prompts(checkpoint, 1)[0][:4] * 3, copy.deepcopy(model)
+    # a vocabulary of another size is what tells two tokenizers apart
+    size = helper.get_input_embeddings().weight.shape[0]
+    helper.resize_token_embeddings(size + 8, mean_resizing=False)
+    given = {"tokenizer": tokenizer, "assistant_tokenizer": tokenizer, "assistant_model": helper}
+    plain = generate(model, checkpoint, [prompt])
+    out = generate(model, checkpoint, [prompt], **given)
+    call = "model.generate(torch.tensor([prompt]), assistant_model=..., assistant_tokenizer=...)"
+    same_generation(expect, out, 0, plain, dtype, call, prompt=prompt)
 
 
 @applies_to(generates, model_type("llama", "mistral", "t5", "bart", "mbart"), light)

@@ -18,6 +18,8 @@ from fixtures.applicability import (
     light,
     text_model,
     tokenizer,
+    trait,
+    walk_sample,
 )
 from fixtures.generating import (
     continued,
@@ -187,6 +189,22 @@ def test_stop_strings_stop(checkpoint, tokenizer, model, expect):
         value = new_text(checkpoint, tokenizer, model, prompt, **options)
         call = f"new ids of model.generate(**inputs, stop_strings={[stop]}, tokenizer=tokenizer)"
         expect.equal(value, free[:wanted], call, text=prompt)
+
+
+@applies_to(tokenizer, trait("lossless"), walk_sample)
+def test_texts_of_several_bytes_end_an_answer(tokenizer, expect):
+    """A stop string ends an answer with the token that completes it, also where a character is several tokens."""
+    text = "It is 日本 🤗 now"
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    begun = [ids[: i + 1] for i in range(len(ids))]
+    stops = ["日本", "🤗", "now"]
+    # one criterion for all: a large vocabulary is looked through for each
+    ends = transformers.StopStringCriteria(tokenizer, stops)
+    found = [i for i, some in enumerate(begun) if ends(torch.tensor([some]), None)]
+    texts = [tokenizer.decode(some) for some in begun]
+    wanted = [next(i for i, some in enumerate(texts) if stop in some) for stop in stops]
+    call = f"the places where StopStringCriteria(tokenizer, {stops}) is met"
+    expect.equal(found, wanted, call, text=text)
 
 
 @applies_to(decoder, generates, tokenizer, has_fact("greedy"), light)

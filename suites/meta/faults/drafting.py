@@ -10,6 +10,16 @@ DECODE = "generation.utils:GenerationMixin._assisted_decoding"
 
 FAULTS = [
     Fault(
+        "positions-of-other-tokens",
+        "A helper of another tokenizer is given the positions of the model's tokens.",
+        edit(
+            "generation.candidate_generator:AssistedCandidateGeneratorDifferentTokenizers.get_candidates",
+            ('self.assistant_kwargs.pop("position_ids", None)', ""),
+        ),
+        ("test_drafts_in_other_tokens_change_nothing",),
+        "gpt2-counting",
+    ),
+    Fault(
         "acceptance-inverted",
         "A drafted token is accepted by the draft's probability over the model's.",
         edit(ACCEPT, ("probability_ratio = p_i / q_i", "probability_ratio = q_i / p_i")),
