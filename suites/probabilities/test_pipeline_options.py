@@ -63,6 +63,11 @@ def test_pairs_are_classified_as_pairs(checkpoint, tokenizer, model, expect):
     value = torch.tensor([row["score"] for row in rows])
     wanted = logits.sort(descending=True).values
     expect.close(value, wanted, allowed_softmax(logits), call, first=first, second=second)
+    for listed in ([{"text": first, "text_pair": second}], [[[first, second]]]):  # the older way
+        value = classify(listed, top_k=None, function_to_apply="none")
+        expect.equal(
+            value, [rows], call.replace("{'text': first, 'text_pair': second}", str(listed))
+        )
 
 
 @applies_to(

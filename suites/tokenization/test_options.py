@@ -132,13 +132,22 @@ FRAMES = {
     "bart": ("cls", 0, "sep", "sep", 1, "sep"),
     "t5": (0, "eos", 1, "eos"),
 }
+llama = of_class("LlamaTokenizer", "llama") | of_class("LlamaTokenizer", "mistral")
 
 
-@applies_to(built_of_vocabulary, model_type(*FRAMES))
+def frame_of(checkpoint):
+    """What two texts, by number, stand between; LLaMA's family is told so by two settings."""
+    said = checkpoint.tokenizer_config
+    before = ("bos",) * bool(said.get("add_bos_token", True))
+    behind = ("eos",) * bool(said.get("add_eos_token", False))
+    return FRAMES.get(checkpoint.model_type, (*before, 0, *behind, *before, 1, *behind))
+
+
+@applies_to(built_of_vocabulary, model_type(*FRAMES) | llama)
 def test_pair_stands_in_the_familys_frame(checkpoint, tokenizer, expect):
     """Built from vocabulary files alone, a tokenizer puts two texts between its family's special tokens."""
     pair, want = (TEXT, "two"), []
-    for part in FRAMES[checkpoint.model_type]:
+    for part in frame_of(checkpoint):
         named = isinstance(part, str)
         want += (
             [getattr(tokenizer, f"{part}_token_id")] if named else content(tokenizer, pair[part])

@@ -1,0 +1,98 @@
+"""Faults in what pipelines share: options, saving, single labels, prefixes."""
+
+from __future__ import annotations
+
+from suites.meta.edits import edit
+from suites.meta.faults import Fault
+
+SHARED = "pipelines.base:Pipeline."
+CLASSIFY = "pipelines.text_classification:TextClassificationPipeline."
+WRITE = "pipelines.text_generation:TextGenerationPipeline."
+
+FAULTS = [
+    Fault(
+        "options-of-a-pipeline-forgotten",
+        "What a pipeline was told to make of outputs when it was made is forgotten.",
+        edit(
+            f"{SHARED}__call__",
+            ("{**self._postprocess_params, **postprocess_params}", "postprocess_params"),
+        ),
+        ("test_options_are_given_once_or_each_time",),
+        "bert-masked",
+    ),
+    Fault(
+        "options-of-a-pipeline-win",
+        "What a call asks for is overruled by what the pipeline was made with.",
+        edit(
+            f"{SHARED}__call__",
+            (
+                "{**self._postprocess_params, **postprocess_params}",
+                "{**postprocess_params, **self._postprocess_params}",
+            ),
+        ),
+        ("test_options_are_given_once_or_each_time",),
+        "vit-shapes",
+    ),
+    Fault(
+        "options-of-a-call-stay",
+        "What one call asks for holds for those after it.",
+        edit(
+            f"{SHARED}__call__",
+            (
+                "postprocess_params = {**self._postprocess_params, **postprocess_params}",
+                "postprocess_params = {**self._postprocess_params, **postprocess_params}\n"
+                "    self._postprocess_params = postprocess_params",
+            ),
+        ),
+        ("test_options_are_given_once_or_each_time",),
+        "bert-masked",
+    ),
+    Fault(
+        "pipeline-saved-without-tokenizer",
+        "A pipeline saves its model and not its tokenizer.",
+        edit(f"{SHARED}save_pretrained", ("if self.tokenizer is not None", "if False")),
+        ("test_a_saved_pipeline_answers_alike",),
+        "bert-sentiment",
+    ),
+    Fault(
+        "pipeline-saved-without-processor",
+        "A pipeline saves its model and not its image processor.",
+        edit(f"{SHARED}save_pretrained", ("if self.image_processor is not None", "if False")),
+        ("test_a_saved_pipeline_answers_alike",),
+        "vit-shapes",
+    ),
+    Fault(
+        "single-label-is-certain",
+        "The softmax of a single label's number is given, which is one.",
+        edit(
+            f"{CLASSIFY}postprocess",
+            (" or self.model.config.num_labels == 1", ""),
+            ("self.model.config.num_labels > 1", "True"),
+        ),
+        ("test_a_single_label_has_a_probability",),
+        "bert-sentiment",
+    ),
+    Fault(
+        "listed-pairs-swapped",
+        "Of a pair given as a list, the second text is read first.",
+        edit(
+            f"{CLASSIFY}preprocess",
+            (
+                "text=inputs[0][0], text_pair=inputs[0][1]",
+                "text=inputs[0][1], text_pair=inputs[0][0]",
+            ),
+        ),
+        ("test_pairs_are_classified_as_pairs",),
+        "bert-sentiment",
+    ),
+    Fault(
+        "prefix-counts-for-the-length",
+        "max_length of a pipeline counts the prefix.",
+        edit(
+            f"{WRITE}_forward",
+            ("generation_params[length] + prefix_length", "generation_params[length]"),
+        ),
+        ("test_max_length_counts_no_prefix",),
+        "gpt2-counting",
+    ),
+]
