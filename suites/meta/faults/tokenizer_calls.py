@@ -17,6 +17,16 @@ GIVEN = """tools=tool_schemas,
 
 FAULTS = [
     Fault(
+        "no-ids-are-fractions",
+        "Tensors of an empty text are of floating point numbers.",
+        edit(
+            "tokenization_utils_base:BatchEncoding.convert_to_tensors",
+            ("if len(flatten(value)) == 0 and dtype is None", "if False"),
+        ),
+        ("test_tensors_of_no_text_are_whole_numbers",),
+        "bert-masked",
+    ),
+    Fault(
         "second-text-begins-without-bos",
         "Of two texts only the first begins with the token that begins a text.",
         edit(
