@@ -56,12 +56,13 @@ def test_options_are_given_once_or_each_time(checkpoint, parts, model, expect):
     """Options given to a pipeline act as if given to each call; those of a call win, and are forgotten."""
     task, options, question = asked(checkpoint, parts)
     short = GREEDY if task == "text-generation" else {}
-    ask, own = pipe(task, model, **parts, **short), pipe(task, model, **parts, **options)
-    usual, told = ask(question), ask(question, **options)
+    ask, own = pipe(task, model, **parts), pipe(task, model, **parts, **options)
+    expect.equal(ask.task, task, f"pipeline({task!r}, ...).task")
+    usual, told = ask(question, **short), ask(question, **options)
     call = f"pipeline({task!r}, ..., **options)(question)"
     expect.equal(flat(own(question)), flat(told), call, options=options)
     call = f"pipeline({task!r}, ...)(question), asked with options before"
-    expect.equal(ask(question), usual, call, options=options)
+    expect.equal(ask(question, **short), usual, call, options=options)
     if "function_to_apply" in options:
         call = f"pipeline({task!r}, ..., **options)(question, function_to_apply='softmax', top_k=1)"
         value = own(question, function_to_apply="softmax", top_k=1)

@@ -7,7 +7,14 @@ import pytest
 from fixtures.applicability import Predicate, applies_to, model_type
 from fixtures.loading import fresh_tokenizer
 from fixtures.texts import TEXTS
-from fixtures.tokenizer_files import built_of_vocabulary, encodes, fast, has_pad_token, raw_json
+from fixtures.tokenizer_files import (
+    built_of_vocabulary,
+    encodes,
+    fast,
+    has_pad_token,
+    raw_json,
+    translates,
+)
 from fixtures.tokenizing import around, content, ids, private
 
 TEXT = TEXTS["greeting"]
@@ -82,6 +89,22 @@ def test_moving_to_a_device_changes_nothing(checkpoint, tokenizer, expect):
     got = tokenizer(TEXT, return_tensors="pt").to("cpu")["input_ids"]
     call = 'tokenizer(text, return_tensors="pt").to("cpu")["input_ids"]'
     expect.equal(got, [ids(tokenizer, TEXT)], call, text=TEXT)
+
+
+@applies_to(encodes, ~translates)
+def test_targets_are_texts_too(checkpoint, tokenizer, expect):
+    """text_target beside a text gives its ids as labels; alone, it is encoded as a text is."""
+    want = tokenizer(LONG)
+    got, call = tokenizer(TEXT, text_target=LONG), "tokenizer(text, text_target=target)"
+    expect.equal(
+        dict(got),
+        dict(tokenizer(TEXT)) | {"labels": want["input_ids"]},
+        call,
+        text=TEXT,
+        target=LONG,
+    )
+    got, call = tokenizer(text_target=LONG), "tokenizer(text_target=target)"
+    expect.equal(dict(got), dict(want), call, target=LONG)
 
 
 @applies_to(encodes)

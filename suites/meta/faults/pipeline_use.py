@@ -11,6 +11,36 @@ WRITE = "pipelines.text_generation:TextGenerationPipeline."
 
 FAULTS = [
     Fault(
+        "prompts-padded-on-the-right",
+        "Prompts side by side are padded as the tokenizer pads, on the right.",
+        edit(f"{WRITE}__init__", ('padding_side == "right"', 'padding_side == "neither"')),
+        ("test_prompts_of_different_lengths_in_a_batch",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "pipeline-forgets-its-task",
+        "A pipeline does not know its task's name.",
+        edit(
+            "pipelines:pipeline",
+            (
+                "pipeline_class(model=model, task=task, **kwargs)",
+                "pipeline_class(model=model, **kwargs)",
+            ),
+        ),
+        ("test_options_are_given_once_or_each_time",),
+        "bert-masked",
+    ),
+    Fault(
+        "six-labels-of-a-picture",
+        "A picture that is asked for nothing gets six labels instead of five.",
+        edit(
+            "pipelines.image_classification:ImageClassificationPipeline.postprocess",
+            ("if top_k is not None:", "if (top_k := top_k + (top_k == 5)) is not None:"),
+        ),
+        ("test_image_classification",),
+        "vit-shapes",
+    ),
+    Fault(
         "options-of-a-pipeline-forgotten",
         "What a pipeline was told to make of outputs when it was made is forgotten.",
         edit(

@@ -17,6 +17,23 @@ GIVEN = """tools=tool_schemas,
 
 FAULTS = [
     Fault(
+        "lists-of-anything",
+        "The schema of a tool does not say what a list is of.",
+        edit(
+            "utils.chat_template_utils:_parse_type_hint",
+            ('{"type": "array", "items": _parse_type_hint(args[0])}', '{"type": "array"}'),
+        ),
+        ("test_functions_are_described_as_tools",),
+        "llama-chat",
+    ),
+    Fault(
+        "targets-are-not-labels",
+        "A target's ids are not given as labels.",
+        edit(f"{BASE}__call__", ('encodings["labels"] =', 'encodings["target"] =')),
+        ("test_targets_are_texts_too",),
+        "t5-gated",
+    ),
+    Fault(
         "no-ids-are-fractions",
         "Tensors of an empty text are of floating point numbers.",
         edit(
