@@ -91,7 +91,7 @@ def test_moving_to_a_device_changes_nothing(checkpoint, tokenizer, expect):
     expect.equal(got, [ids(tokenizer, TEXT)], call, text=TEXT)
 
 
-@applies_to(encodes, ~translates)
+@applies_to(fast, ~translates)
 def test_targets_are_texts_too(checkpoint, tokenizer, expect):
     """text_target beside a text gives its ids as labels; alone, it is encoded as a text is."""
     want = tokenizer(LONG)
