@@ -9,7 +9,7 @@ from fixtures.applicability import applies_to, encoder, head, light, processor, 
 from fixtures.images import gradient
 from fixtures.lazy import torch, transformers
 from fixtures.loading import SAFE, dtype_argument
-from fixtures.pipelines import offers, pipe
+from fixtures.pipelines import continues_text, offers, pipe
 from fixtures.tokenizer_files import has_mask_token
 from fixtures.tolerance import allowed_softmax
 
@@ -27,7 +27,12 @@ TASKS = {
     "CausalLM": ("text-generation", {**GREEDY, "return_full_text": False, "prefix": "So it is. "}),
     "ImageClassification": ("image-classification", SIGMOID),
 }
-answers = head(*TASKS) & light & ((tokenizer & ~head("MaskedLM")) | has_mask_token | processor)
+answers = light & (
+    (head("SequenceClassification", "TokenClassification") & tokenizer)
+    | (head("MaskedLM") & has_mask_token)
+    | (head("ImageClassification") & processor)
+    | continues_text
+)
 
 
 @pytest.fixture

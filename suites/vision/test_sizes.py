@@ -9,6 +9,7 @@ import numpy as np
 
 from fixtures.applicability import Predicate, applies_to, colour_processor
 from fixtures.images import gradient, source
+from fixtures.preprocessing import known_processor
 
 ONLY = {"do_center_crop": False, "do_rescale": False, "do_normalize": False}
 
@@ -27,7 +28,7 @@ def extent(scale, image):
     return int(image.height * scale), int(image.width * scale)
 
 
-@applies_to(colour_processor, shared)
+@applies_to(colour_processor, known_processor, shared)
 def test_images_are_fitted_between_limits(checkpoint, processor, expect):
     """The shorter edge is made as long as told unless the longer would pass its limit; or both fit a box."""
     for size in ((60, 40), (40, 64), (90, 30)):
@@ -43,7 +44,7 @@ def test_images_are_fitted_between_limits(checkpoint, processor, expect):
             expect.equal(pixels.shape[-2:], extent(scale, image), call, image=source(image))
 
 
-@applies_to(colour_processor, shared)
+@applies_to(colour_processor, known_processor, shared)
 def test_padding_is_black_below_and_to_the_right(checkpoint, processor, expect):
     """do_pad frames pictures to pad_size, or to the largest of a batch, with black after each edge."""
     images = [gradient((20, 12)), gradient((9, 15))]
