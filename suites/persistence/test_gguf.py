@@ -6,7 +6,8 @@ import pytest
 
 from fixtures import packaged
 from fixtures.applicability import Predicate, applies_to, trait
-from fixtures.gguf_file import TEXTS, loaded, special
+from fixtures.checkpoint import read_json
+from fixtures.gguf_file import TEXTS, loaded, settings, special
 from fixtures.lazy import transformers
 from fixtures.loading import SAFE
 from fixtures.packaged import CONVERTED
@@ -27,6 +28,16 @@ def test_gguf_equals_its_conversion(checkpoint, expect, observe):
     differing = [n for n, kept in wanted.items() if result["weights"].get(n) != kept]
     expect.true(not differing, differing, "no weight unlike the file's", "model.state_dict()")
     observe("persistence/gguf next id", result["next"], input=TEXTS[0], group="load")
+
+
+@pytest.mark.slow
+@applies_to(trait("gguf"), converted)
+def test_gguf_settings_equal_its_conversion(checkpoint, expect):
+    """Loaded from GGUF, a model is configured as the file read independently says."""
+    wanted = settings(read_json(packaged.cached_path(CONVERTED) / "config.json"))
+    result = loaded(checkpoint)["settings"]
+    found = {name: result.get(name) for name in wanted}
+    expect.equal(found, wanted, "model.config.to_dict()")
 
 
 @pytest.mark.slow

@@ -4,12 +4,33 @@ from __future__ import annotations
 
 import json
 
-from fixtures.applicability import any_model, applies_to, light, loader_sample
+from fixtures.applicability import any_model, applies_to, generates, light, loader_sample
 from fixtures.lazy import torch, transformers
 from fixtures.loading import SAFE
 from fixtures.stored import copied, same
 
 SPLIT = "20KB"
+# Settings of generation of every kind of value, none its default.
+SETTINGS = {
+    "do_sample": True,
+    "temperature": 0.7,
+    "top_k": 7,
+    "top_p": 0.9,
+    "repetition_penalty": 1.3,
+    "max_new_tokens": 9,
+    "min_new_tokens": 2,
+    "num_return_sequences": 2,
+    "pad_token_id": 1,
+    "eos_token_id": [3, 5],
+    "bad_words_ids": [[4], [5, 6]],
+    "suppress_tokens": [7, 8],
+    "sequence_bias": [[[9, 10], -2.5]],
+    "stop_strings": ["end", "."],
+    "use_cache": False,
+    "return_dict_in_generate": True,
+    "output_scores": True,
+    "renormalize_logits": True,
+}
 
 
 def loaded_from(directory, model, **options):
@@ -72,6 +93,28 @@ def test_configuration_survives_as_a_dictionary(checkpoint, expect):
         again = type(config).from_dict(content).to_dict()
         found = {name: again[name] for name in fields if name in again}
         expect.equal(found, fields, f"type(config).from_dict({call})")
+
+
+@applies_to(generates, loader_sample)
+def test_generation_settings_of_every_kind_are_kept(checkpoint, expect, tmp_path):
+    """Settings of generation are as told, written, read and updated; what is no setting is given back."""
+    own = transformers.GenerationConfig(**SETTINGS)
+    own.save_pretrained(tmp_path)
+    read = transformers.GenerationConfig.from_pretrained
+    left = (told := transformers.GenerationConfig()).update(**SETTINGS, nobody_s_field=3)
+    for call, config, wanted in (
+        ("GenerationConfig(**settings)", own, SETTINGS),
+        ("GenerationConfig.from_pretrained(directory)", read(tmp_path), SETTINGS),
+        (
+            "GenerationConfig.from_pretrained(directory, top_k=5)",
+            read(tmp_path, top_k=5),
+            SETTINGS | {"top_k": 5},
+        ),
+        ("(config := GenerationConfig()).update(**settings); config", told, SETTINGS),
+    ):
+        found = {name: value for name, value in config.to_dict().items() if name in SETTINGS}
+        expect.equal(found, wanted, f"{call}.to_dict()", settings=SETTINGS)
+    expect.equal(left, {"nobody_s_field": 3}, "GenerationConfig().update(nobody_s_field=3)")
 
 
 @applies_to(any_model, light)

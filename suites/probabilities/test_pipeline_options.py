@@ -19,6 +19,7 @@ from fixtures.chat import converses
 from fixtures.ids import pad_id
 from fixtures.lazy import torch
 from fixtures.pipelines import continues_text, offers, pipe
+from fixtures.tokenizing import private
 from fixtures.tolerance import allowed_softmax
 
 TEXTS = ("I really enjoyed this course!", "Hello, how are you?", "Anna Lind lives in Madrid .")
@@ -63,6 +64,11 @@ def test_pairs_are_classified_as_pairs(checkpoint, tokenizer, model, expect):
     value = torch.tensor([row["score"] for row in rows])
     wanted = logits.sort(descending=True).values
     expect.close(value, wanted, allowed_softmax(logits), call, first=first, second=second)
+    for listed in ([{"text": first, "text_pair": second}], [[[first, second]]]):  # the older way
+        value = classify(listed, top_k=None, function_to_apply="none")
+        expect.equal(
+            value, [rows], call.replace("{'text': first, 'text_pair': second}", str(listed))
+        )
 
 
 @applies_to(
@@ -177,10 +183,12 @@ def test_prompts_in_a_list_are_each_continued(checkpoint, tokenizer, model, expe
 
 
 @applies_to(continues_text, has_fact("greedy"))
-def test_prompts_of_different_lengths_in_a_batch(checkpoint, tokenizer, model, expect):
-    """Prompts continued side by side, the shorter one padded on the left, get what each gets alone."""
-    write = pipe("text-generation", model, tokenizer=tokenizer)
-    write.tokenizer.padding_side, write.tokenizer.pad_token_id = "left", pad_id(checkpoint)
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_prompts_of_different_lengths_in_a_batch(checkpoint, tokenizer, model, expect, side):
+    """Prompts continued side by side get what each gets alone, on whichever side the tokenizer pads."""
+    own = private(tokenizer)
+    own.padding_side, own.pad_token_id = side, pad_id(checkpoint)
+    write = pipe("text-generation", model, tokenizer=own)
     text = checkpoint.facts_of("greedy")[0].input
     texts = [text, f"{text} {text}"]
     alone = [write(text, return_full_text=False, **GREEDY) for text in texts]

@@ -334,7 +334,7 @@ def test_translation(checkpoint, tokenizer, model, expect):
     colour_processor, vision, head("ImageClassification"), light, offers("image-classification")
 )
 def test_image_classification(checkpoint, processor, model, expect, observe):
-    """Image classification gives every label its probability, largest first."""
+    """Image classification gives every label its probability, largest first, and five when not told."""
     see = pipe("image-classification", model, image_processor=processor)
     image = gradient((50, 40))
     rows = see(image, top_k=len(model.config.id2label))
@@ -347,6 +347,7 @@ def test_image_classification(checkpoint, processor, model, expect, observe):
     for count in (2, len(rows) + 3):
         value, then = see(image, top_k=count), call.replace("None", str(count))
         expect.equal(value, rows[:count], then, image=source(image))
+    expect.equal(see(image), rows[:5], call.replace(", top_k=None", ""), image=source(image))
 
 
 @applies_to(colour_processor, vision, has_fact("image-label"), offers("image-classification"))

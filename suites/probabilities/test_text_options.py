@@ -12,15 +12,16 @@ from fixtures.pipelines import continues_text, offers, pipe
 
 TEXT = "Hello, how are you?"
 GREEDY = {"do_sample": False, "num_beams": 1, "max_new_tokens": 8}
-WRITTEN = {**GREEDY, "clean_up_tokenization_spaces": False}
+SPACED = {"clean_up_tokenization_spaces": False}
+WRITTEN = {**GREEDY, **SPACED}
 
 
-def continued(model, tokenizer, text, special, skip=True):
+def continued(model, tokenizer, text, special, skip=True, options=GREEDY):
     """The text of a greedy continuation, its prompt encoded with special tokens or without."""
     inputs = tokenizer(text, return_tensors="pt", add_special_tokens=special).to(model.device)
     inputs.pop("token_type_ids", None)
     with torch.no_grad():
-        out = model.generate(**inputs, **GREEDY)[0, inputs["input_ids"].shape[1] :]
+        out = model.generate(**inputs, **options)[0, inputs["input_ids"].shape[1] :]
     return tokenizer.decode(out, skip_special_tokens=skip, clean_up_tokenization_spaces=False)
 
 
@@ -36,6 +37,25 @@ def test_prompts_are_encoded_as_told(checkpoint, tokenizer, model, expect, speci
         wanted = continued(model, tokenizer, prefix + TEXT, special)
         call = "pipeline('text-generation', model=model, tokenizer=tokenizer)(text, **options)"
         expect.equal(value.strip(), wanted.strip(), call, text=TEXT, options=given)
+
+
+@applies_to(continues_text)
+def test_max_length_counts_no_prefix(checkpoint, tokenizer, model, expect):
+    """max_length of a pipeline is that of the text and its continuation, whatever the prefix."""
+    write = pipe("text-generation", model, tokenizer=tokenizer)
+    prefix, greedy = "So it is. ", {"do_sample": False, "num_beams": 1}
+    before, own = (len(tokenizer(t, add_special_tokens=False)["input_ids"]) for t in (prefix, TEXT))
+    given = {
+        "prefix": prefix,
+        "return_full_text": False,
+        "truncation": False,
+        "max_length": own + 2,
+    }
+    value = write(TEXT, **given, **greedy, **SPACED)[0]["generated_text"]
+    longer = {**greedy, "max_length": own + 2 + before}
+    wanted = continued(model, tokenizer, prefix + TEXT, True, options=longer)
+    call = "pipeline('text-generation', model=model, tokenizer=tokenizer)(text, **options)"
+    expect.equal(value.strip(), wanted.strip(), call, text=TEXT, options=given)
 
 
 @applies_to(tokenizer, kind("decoder"), head("CausalLM"), converses, light)

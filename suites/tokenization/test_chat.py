@@ -101,17 +101,19 @@ def test_tools_and_variables_reach_the_template(checkpoint, tokenizer, expect):
 def test_given_template_wins(checkpoint, tokenizer, expect):
     """A template given in the call is used instead of the tokenizer's, with all that is given to it."""
     template = (
-        "{% for m in messages %}[{{ m.role }}|{{ m.content }}]{% endfor %}{{ word }}"
+        "{% for m in messages %}[{{ m.role }}|{{ m.content }}|{{ m.calls | tojson }}]{% endfor %}{{ word | tojson }}"
         "{{ tools | tojson }}{{ documents[0].text }}"
     )
-    messages = [{"role": "user", "content": "a<b"}]
+    calls = [{"zeta": {"b": None, "a": "x"}, "alpha": 1}]
+    messages = [{"role": "user", "content": "a<b", "calls": calls}]
     given = {
-        "word": "x",
+        "word": {"z": None, "a": [None, 1.5, True]},
         "tools": list(TOOLS),
         "documents": [{"title": "t", "text": "naïve & <b>"}],
     }
     got = tokenizer.apply_chat_template(messages, chat_template=template, tokenize=False, **given)
-    want = f"[user|a<b]x{json.dumps(list(TOOLS), ensure_ascii=False)}naïve & <b>"
+    written = [json.dumps(x, ensure_ascii=False) for x in (calls, given["word"], given["tools"])]
+    want = "[user|a<b|{}]{}{}naïve & <b>".format(*written)
     call = (
         "tokenizer.apply_chat_template(messages, chat_template=template, tokenize=False, **given)"
     )

@@ -132,13 +132,15 @@ def test_spaces_and_blocks_are_continued(checkpoint, tokenizer, expect):
     expect.equal(got, "first|then", call, messages=messages, options=options, template=LISTED)
 
 
-def look_up(word: str, times: int = 1):
+def look_up(word: str, tags: list[str], times: int = 1, share: float = 0.5):
     """
     Finds a word.
 
     Args:
         word: The word
+        tags: Its tags
         times: How often
+        share: How much
     """
 
 
@@ -151,8 +153,9 @@ def test_functions_are_described_as_tools(checkpoint, tokenizer, expect):
     schema = (
         '[{"type": "function", "function": {"name": "look_up", "description": "Finds a word.", '
         '"parameters": {"type": "object", "properties": {"word": {"type": "string", "description": '
-        '"The word"}, "times": {"type": "integer", "description": "How often"}}, "required": '
-        '["word"]}}}]"ü"'
+        '"The word"}, "tags": {"type": "array", "items": {"type": "string"}, "description": "Its '
+        'tags"}, "times": {"type": "integer", "description": "How often"}, "share": {"type": '
+        '"number", "description": "How much"}}, "required": ["word", "tags"]}}}]"ü"'
     )
     call = "tokenizer.apply_chat_template(messages, chat_template=template, tools=[look_up], tokenize=False)"
     expect.equal(got, schema, call, messages=SHORT, template=template)

@@ -97,7 +97,7 @@ def test_fixed_decodings_are_recorded(checkpoint, tokenizer, expect, observe):
 
 @applies_to(encodes)
 def test_batch_decode_is_decode_each(checkpoint, tokenizer, expect):
-    """A batch decodes to what each row decodes to."""
+    """A batch, of one row too, decodes to what each row decodes to."""
     rows = [ids(tokenizer, text) for text in (*PLAIN, HOSTILE)]
     for skip in (False, True):
         got = tokenizer.batch_decode(rows, skip_special_tokens=skip)
@@ -105,6 +105,12 @@ def test_batch_decode_is_decode_each(checkpoint, tokenizer, expect):
         expect.equal(
             got, want, f"tokenizer.batch_decode(rows, skip_special_tokens={skip})", rows=rows
         )
+    expect.equal(
+        tokenizer.batch_decode(rows[:1]),
+        [tokenizer.decode(rows[0])],
+        "tokenizer.batch_decode([row])",
+        row=rows[0],
+    )
 
 
 @applies_to(encodes, marks_unknown)

@@ -322,6 +322,17 @@ def test_asked_for_keys_are_returned(checkpoint, tokenizer, expect):
 
 @applies_to(encodes)
 @pytest.mark.parametrize("kind", ["pt", "np"])
+def test_tensors_of_no_text_are_whole_numbers(checkpoint, tokenizer, expect, kind):
+    """No text is one row of no ids, int64 as ids are."""
+    options = {"add_special_tokens": False, "return_tensors": kind}
+    got = tokenizer("", **options)["input_ids"]
+    value = [str(got.dtype).removeprefix("torch."), list(got.shape)]
+    call = "tokenizer('', **options)['input_ids']: dtype, shape"
+    expect.equal(value, ["int64", [1, 0]], call, options=options)
+
+
+@applies_to(encodes)
+@pytest.mark.parametrize("kind", ["pt", "np"])
 def test_tensors_hold_the_lists(checkpoint, tokenizer, expect, kind):
     """return_tensors gives int64 tensors of shape (1, length) with the values of the lists."""
     text = TEXTS["greeting"]

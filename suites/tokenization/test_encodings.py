@@ -82,13 +82,21 @@ def test_tokens_make_the_decoded_text(checkpoint, tokenizer, expect):
 
 @applies_to(encodes & has_pad_token)
 def test_finished_rows_are_padded_as_asked(checkpoint, tokenizer, expect):
-    """`pad` takes tensors, ids alone and an empty first row, and pads on the side that the call names."""
-    texts = [TEXTS["contractions"], "a"]
-    rows = [dict(tokenizer(text, return_tensors="pt")) for text in texts]
-    rows = [{name: value[0] for name, value in row.items()} for row in rows]
-    want = tokenizer(texts, padding=True)
-    got = {name: value.tolist() for name, value in tokenizer.pad(rows).items()}
-    expect.equal(got, dict(want), "tokenizer.pad(rows of tensors)", texts=texts)
+    """`pad` takes tensors, arrays, ids alone and an empty first row, and pads on the side that the call names."""
+    texts, want = (
+        [TEXTS["contractions"], "a"],
+        tokenizer([TEXTS["contractions"], "a"], padding=True),
+    )
+    for form in ("pt", "np"):
+        rows = [dict(tokenizer(text, return_tensors=form)) for text in texts]
+        rows = [{name: value[0] for name, value in row.items()} for row in rows]
+        got = tokenizer.pad(rows)
+        kinds = {type(value) for value in got.values()}
+        expect.equal(
+            kinds, {type(rows[0]["input_ids"])}, f"types of tokenizer.pad(rows, each {form})"
+        )
+        got = {name: value.tolist() for name, value in got.items()}
+        expect.equal(got, dict(want), f"tokenizer.pad(rows, each {form})", texts=texts)
     other = "left" if tokenizer.padding_side == "right" else "right"
     lists = [dict(tokenizer(text)) for text in texts]
     got = tokenizer.pad(lists, padding_side=other)

@@ -7,7 +7,14 @@ import pytest
 from fixtures.applicability import Predicate, applies_to, model_type
 from fixtures.loading import fresh_tokenizer
 from fixtures.texts import TEXTS
-from fixtures.tokenizer_files import built_of_vocabulary, encodes, fast, has_pad_token, raw_json
+from fixtures.tokenizer_files import (
+    built_of_vocabulary,
+    encodes,
+    fast,
+    has_pad_token,
+    raw_json,
+    translates,
+)
 from fixtures.tokenizing import around, content, ids, private
 
 TEXT = TEXTS["greeting"]
@@ -84,6 +91,22 @@ def test_moving_to_a_device_changes_nothing(checkpoint, tokenizer, expect):
     expect.equal(got, [ids(tokenizer, TEXT)], call, text=TEXT)
 
 
+@applies_to(fast, ~translates)
+def test_targets_are_texts_too(checkpoint, tokenizer, expect):
+    """text_target beside a text gives its ids as labels; alone, it is encoded as a text is."""
+    want = tokenizer(LONG)
+    got, call = tokenizer(TEXT, text_target=LONG), "tokenizer(text, text_target=target)"
+    expect.equal(
+        dict(got),
+        dict(tokenizer(TEXT)) | {"labels": want["input_ids"]},
+        call,
+        text=TEXT,
+        target=LONG,
+    )
+    got, call = tokenizer(text_target=LONG), "tokenizer(text_target=target)"
+    expect.equal(dict(got), dict(want), call, target=LONG)
+
+
 @applies_to(encodes)
 def test_special_ids_are_skipped_in_conversion(checkpoint, tokenizer, expect):
     """convert_ids_to_tokens leaves out every special token when asked, and nothing else."""
@@ -132,13 +155,22 @@ FRAMES = {
     "bart": ("cls", 0, "sep", "sep", 1, "sep"),
     "t5": (0, "eos", 1, "eos"),
 }
+llama = of_class("LlamaTokenizer", "llama") | of_class("LlamaTokenizer", "mistral")
 
 
-@applies_to(built_of_vocabulary, model_type(*FRAMES))
+def frame_of(checkpoint):
+    """What two texts, by number, stand between; LLaMA's family is told so by two settings."""
+    said = checkpoint.tokenizer_config
+    before = ("bos",) * bool(said.get("add_bos_token", True))
+    behind = ("eos",) * bool(said.get("add_eos_token", False))
+    return FRAMES.get(checkpoint.model_type, (*before, 0, *behind, *before, 1, *behind))
+
+
+@applies_to(built_of_vocabulary, model_type(*FRAMES) | llama)
 def test_pair_stands_in_the_familys_frame(checkpoint, tokenizer, expect):
     """Built from vocabulary files alone, a tokenizer puts two texts between its family's special tokens."""
     pair, want = (TEXT, "two"), []
-    for part in FRAMES[checkpoint.model_type]:
+    for part in frame_of(checkpoint):
         named = isinstance(part, str)
         want += (
             [getattr(tokenizer, f"{part}_token_id")] if named else content(tokenizer, pair[part])

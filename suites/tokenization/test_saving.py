@@ -6,7 +6,8 @@ import pickle
 from pathlib import Path
 
 from fixtures.applicability import applies_to, convention
-from fixtures.loading import fresh_tokenizer
+from fixtures.lazy import transformers
+from fixtures.loading import SAFE, fresh_tokenizer
 from fixtures.raw_tokenizer import from_json
 from fixtures.texts import HOSTILE, PLAIN, TEXTS
 from fixtures.tokenizer_files import NAMES, chats, encodes, fast, numbers_throughout
@@ -70,8 +71,9 @@ def test_saved_settings_are_the_same(checkpoint, tokenizer, expect):
 
 @applies_to(encodes)
 def test_settings_given_at_loading_are_saved(checkpoint, tokenizer, expect, tmp_path):
-    """Sides given to from_pretrained hold, and are saved."""
+    """Sides and a padding token given to from_pretrained hold and are saved, and sides changed since."""
     sides = {"padding_side": "left", "truncation_side": "left"}
+    sides["pad_token"] = tokenizer.convert_ids_to_tokens(max(tokenizer.all_special_ids, default=0))
     own = fresh_tokenizer(checkpoint, **sides)
     again = reloaded(own, tmp_path)
     for loaded, call in (
@@ -80,6 +82,11 @@ def test_settings_given_at_loading_are_saved(checkpoint, tokenizer, expect, tmp_
     ):
         got = {name: getattr(loaded, name) for name in sides}
         expect.equal(got, sides, f"vars({call})", sides=sides)
+    own.padding_side = own.truncation_side = "right"
+    again = reloaded(own, tmp_path)
+    got = [again.padding_side, again.truncation_side]
+    call = f"the sides of a tokenizer loaded with {sides}, set to right, saved and loaded"
+    expect.equal(got, ["right", "right"], call)
 
 
 @applies_to(numbers_throughout)
@@ -190,7 +197,12 @@ def test_pickled_tokenizer_is_the_same(checkpoint, tokenizer, expect):
 
 
 @applies_to(chats)
-def test_saved_chat_template_is_the_same(checkpoint, tokenizer, expect):
-    """Save and reload: the same chat template."""
+def test_saved_chat_template_is_the_same(checkpoint, tokenizer, expect, tmp_path):
+    """Save and reload: the same chat template, in a file of its own or, told so, among the settings."""
     again = resaved(checkpoint)
     expect.equal(again.chat_template, tokenizer.chat_template, f"{RELOAD}.chat_template")
+    tokenizer.save_pretrained(tmp_path, save_jinja_files=False)
+    again = transformers.AutoTokenizer.from_pretrained(tmp_path, **SAFE)
+    value = [again.chat_template, [file.name for file in tmp_path.glob("*.jinja")]]
+    call = RELOAD.replace("folder)", "folder, save_jinja_files=False)", 1)
+    expect.equal(value, [tokenizer.chat_template, []], f"{call}.chat_template, templates' files")

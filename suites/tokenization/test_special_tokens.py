@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fixtures.applicability import applies_to, convention, has_fact, holds_specials_as_pieces
+from fixtures.lazy import tokenizers
 from fixtures.raw_tokenizer import raw_tokenizer
 from fixtures.texts import TEXTS
 from fixtures.tokenizer_files import (
@@ -17,7 +18,7 @@ from fixtures.tokenizer_files import (
     told,
     vocabulary,
 )
-from fixtures.tokenizing import content, ids, private
+from fixtures.tokenizing import content, ids, private, reloaded
 
 NEW = ["<|marker|>", "zqxjkv", "\u2603man"]
 
@@ -249,6 +250,18 @@ def test_special_token_can_be_replaced(checkpoint, tokenizer, expect):
         1,
         call.replace("tokenizer.mask_token]", "tokenizer('yes <|hidden|> no')['input_ids']]"),
     )
+
+
+@convention
+@applies_to(fast)
+def test_named_tokens_take_the_spaces_they_claim(checkpoint, tokenizer, expect, tmp_path):
+    """A special token named with lstrip swallows the spaces before it, and does so once saved (Qwen2's forgets)."""
+    own = private(tokenizer)
+    own.add_special_tokens({"mask_token": tokenizers.AddedToken("<|hidden|>", lstrip=True)})
+    text, want = "yes   <|hidden|>", [*content(tokenizer, "yes"), own.mask_token_id]
+    for one, who in ((own, "tokenizer"), (reloaded(own, tmp_path), "tokenizer saved and loaded")):
+        call = f"{who}(text, add_special_tokens=False)['input_ids'], the token added with lstrip"
+        expect.equal(content(one, text), want, call, text=text)
 
 
 @applies_to(told)

@@ -72,7 +72,7 @@ def test_forms_of_an_image_agree(checkpoint, processor, expect):
 @applies_to(colour_processor)
 @pytest.mark.parametrize("layout", ["first", "last"])
 def test_channel_layout_is_honoured(checkpoint, processor, expect, layout):
-    """input_data_format says where the channels are, also where the shape leaves it open."""
+    """input_data_format says where the channels are; where only the shape could tell and does not, first."""
     image = gradient((3, 3))
     last, first = list(forms(image).items())[1:3]
     form, array = first if layout == "first" else last
@@ -80,6 +80,14 @@ def test_channel_layout_is_honoured(checkpoint, processor, expect, layout):
     wanted = pixels(processor, image, input_data_format="channels_last")
     call = f"processor({form}, input_data_format='channels_{layout}', return_tensors='pt')['pixel_values']"
     expect.close(value, wanted, 0.0, call, image=source(image))
+    if layout == "first":
+        expect.close(
+            pixels(processor, array),
+            wanted,
+            0.0,
+            CALL.replace("image", form, 1),
+            image=source(image),
+        )
 
 
 @applies_to(colour_processor)
@@ -177,7 +185,7 @@ def test_resampling_is_honoured(checkpoint, processor, expect, resample):
 
 @applies_to(colour_processor, known_processor)
 def test_numbers_of_a_call_win(checkpoint, processor, expect):
-    """Size, scale, mean and spread given to a call are used instead of the settings'."""
+    """Size, scale, mean and spread, one or for each channel, given to a call are used instead of the settings'."""
     image = gradient((61, 47))
     for options in (
         {"size": {"height": 30, "width": 20}, "do_center_crop": False},
@@ -197,6 +205,10 @@ def test_numbers_of_a_call_win(checkpoint, processor, expect):
             image=source(image),
             options=options,
         )
+    one, each = ({"image_mean": m, "image_std": s} for m, s in ((0.1, 0.4), ([0.1] * 3, [0.4] * 3)))
+    value, wanted = pixels(processor, image, **one), expected(checkpoint, [image], **each)
+    call = CALL.replace("')", "', **one)")
+    expect.close(value, wanted, allowed(checkpoint, **each), call, image=source(image), one=one)
     # a size may be one number, or height and width
     for size, wide in ((30, 30), ((30, 20), 20)):
         options = {"do_center_crop": False, "size": {"height": 30, "width": wide}}

@@ -359,26 +359,6 @@ FAULTS = [
         "bert-masked",
     ),
     Fault(
-        "gguf-heads-left-permuted",
-        "Query and key weights of a GGUF file are left in llama.cpp's order.",
-        edit(
-            "modeling_gguf_pytorch_utils:LlamaTensorProcessor._reverse_permute_weights",
-            ("return w.swapaxes(2, 1).reshape(weights.shape)", "return weights"),
-        ),
-        ("test_gguf_equals_its_conversion",),
-        "smollm2-gguf",
-    ),
-    Fault(
-        "gguf-merges-forgotten",
-        "The tokenizer of a GGUF file knows only the first thousand merges.",
-        edit(
-            "integrations.gguf.gguf_tokenizer_mapping:get_merges",
-            ('tokenizer_dict["merges"]]', 'tokenizer_dict["merges"][:1000]]'),
-        ),
-        ("test_gguf_tokens_equal_its_conversion",),
-        "smollm2-gguf",
-    ),
-    Fault(
         "dtype-ignored",
         "The dtype asked for is ignored: float32 always.",
         edit(

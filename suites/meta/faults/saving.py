@@ -7,10 +7,41 @@ from suites.meta.faults import Fault
 from suites.meta.places import CONFIG
 
 MODEL = "modeling_utils:PreTrainedModel."
+GENERATION = "generation.configuration_utils:GenerationConfig."
 SAVING = MODEL + "save_pretrained"
 STATE = "state_dict = model_to_save.state_dict()"
 
 FAULTS = [
+    Fault(
+        "file-of-generation-wins",
+        "What from_pretrained is given for generation is overruled by the file.",
+        edit(
+            f"{GENERATION}from_dict",
+            ("{**config_dict, **kwargs}", "{**kwargs, **config_dict}"),
+        ),
+        ("test_generation_settings_of_every_kind_are_kept",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "true-settings-of-generation-lost",
+        "Settings of generation that are switches are not written.",
+        edit(
+            f"{GENERATION}to_diff_dict",
+            (
+                "serializable_config_dict[key] = value",
+                "serializable_config_dict[key] = None if value is True else value",
+            ),
+        ),
+        ("test_generation_settings_of_every_kind_are_kept",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "updates-of-generation-not-counted",
+        "update gives back what it took, too.",
+        edit(f"{GENERATION}update", ("to_remove.append(key)", "pass")),
+        ("test_generation_settings_of_every_kind_are_kept",),
+        "gpt2-counting",
+    ),
     Fault(
         "pickle-beside",
         "Saving leaves a pickle beside the safetensors.",

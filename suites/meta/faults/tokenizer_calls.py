@@ -17,6 +17,113 @@ GIVEN = """tools=tool_schemas,
 
 FAULTS = [
     Fault(
+        "lists-of-anything",
+        "The schema of a tool does not say what a list is of.",
+        edit(
+            "utils.chat_template_utils:_parse_type_hint",
+            ('{"type": "array", "items": _parse_type_hint(args[0])}', '{"type": "array"}'),
+        ),
+        ("test_functions_are_described_as_tools",),
+        "llama-chat",
+    ),
+    Fault(
+        "targets-are-not-labels",
+        "A target's ids are not given as labels.",
+        edit(f"{BASE}__call__", ('encodings["labels"] =', 'encodings["target"] =')),
+        ("test_targets_are_texts_too",),
+        "t5-gated",
+    ),
+    Fault(
+        "no-ids-are-fractions",
+        "Tensors of an empty text are of floating point numbers.",
+        edit(
+            "tokenization_utils_base:BatchEncoding.convert_to_tensors",
+            ("if len(flatten(value)) == 0 and dtype is None", "if False"),
+        ),
+        ("test_tensors_of_no_text_are_whole_numbers",),
+        "bert-masked",
+    ),
+    Fault(
+        "second-text-begins-without-bos",
+        "Of two texts only the first begins with the token that begins a text.",
+        edit(
+            "tokenization_utils_tokenizers:TokenizersBackend.update_post_processor",
+            ("{(' ' + bos + ':1') if self.add_bos_token else ''} $B:1", " $B:1"),
+        ),
+        ("test_pair_stands_in_the_familys_frame",),
+        "llama-spm-only",
+    ),
+    Fault(
+        "template-in-a-file-unasked",
+        "A chat template is saved in a file of its own, whatever is asked for.",
+        edit(
+            f"{BASE}save_pretrained",
+            ('kwargs.get("save_jinja_files", True)', "True"),
+        ),
+        ("test_saved_chat_template_is_the_same",),
+        "llama-chat",
+    ),
+    Fault(
+        "sides-saved-as-loaded",
+        "A side changed after loading is saved as it was loaded.",
+        edit(
+            f"{BASE}save_pretrained",
+            ("if hasattr(self, k):", 'if hasattr(self, k) and not k.endswith("_side"):'),
+        ),
+        ("test_settings_given_at_loading_are_saved",),
+        "gpt2-random",
+    ),
+    Fault(
+        "pad-token-at-loading-ignored",
+        "A padding token given to from_pretrained is dropped.",
+        edit(
+            f"{BASE}_from_pretrained",
+            ("init_kwargs.update(kwargs)", 'init_kwargs.update(kwargs | {"pad_token": None})'),
+        ),
+        ("test_settings_given_at_loading_are_saved",),
+        "gpt2-random",
+    ),
+    Fault(
+        "arrays-padded-to-lists",
+        "`pad` makes lists of rows that are arrays.",
+        edit(
+            f"{BASE}pad",
+            (
+                'return_tensors = "np" if return_tensors is None',
+                "return_tensors = None if return_tensors is None",
+            ),
+        ),
+        ("test_finished_rows_are_padded_as_asked",),
+        "bert-masked",
+    ),
+    Fault(
+        "fields-of-messages-sorted",
+        "What a chat template is given has its fields in alphabetical order.",
+        edit(
+            "utils.chat_template_utils:_plain_template_data",
+            ("in value.items()}", "in sorted(value.items())}"),
+        ),
+        ("test_given_template_wins",),
+        "llama-chat",
+    ),
+    Fault(
+        "batch-of-one-is-no-batch",
+        "A batch of a single row of ids is not decoded as one.",
+        edit(f"{BASE}decode", ("len(token_ids) > 0", "len(token_ids) > 1")),
+        ("test_batch_decode_is_decode_each",),
+        "bert-masked",
+    ),
+    Fault(
+        "named-tokens-take-no-spaces",
+        "A special token that is named loses its flags.",
+        edit(
+            f"{BASE}add_special_tokens",
+            ("if isinstance(value, str):", "if value := str(value):"),
+        ),
+        ("test_named_tokens_take_the_spaces_they_claim",),
+        "gpt2-random",
+    ),
+    Fault(
         "truncation-side-remembered",
         "A tokenizer told another truncation side goes on with the one before.",
         edit(

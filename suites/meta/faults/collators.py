@@ -1,0 +1,65 @@
+"""Faults in the collation of rows for training."""
+
+from __future__ import annotations
+
+from suites.meta.edits import edit
+from suites.meta.faults import Fault
+
+COLLATE = "data.data_collator:"
+MASK = f"{COLLATE}DataCollatorForLanguageModeling."
+
+FAULTS = [
+    Fault(
+        "labels-keep-their-old-name",
+        "Collated labels are left under the name they had in a row.",
+        edit(
+            f"{COLLATE}DataCollatorWithPadding.__call__",
+            ('if "label" in batch', "if False"),
+        ),
+        ("test_batches_for_training_are_padded",),
+        "bert-sentiment",
+    ),
+    Fault(
+        "labels-padded-on-the-right-only",
+        "Labels are padded on the right where ids are on the left.",
+        edit(
+            f"{COLLATE}DataCollatorForTokenClassification.torch_call",
+            ('padding_side == "right"', "True"),
+        ),
+        ("test_batches_for_training_are_padded",),
+        "bert-sentiment",
+    ),
+    Fault(
+        "target-padding-is-learnt",
+        "Padding among the labels of a sequence to sequence model is counted.",
+        edit(
+            f"{COLLATE}DataCollatorForSeq2Seq.__call__",
+            ("label + [self.label_pad_token_id] *", "label + [0] *"),
+        ),
+        ("test_batches_for_training_are_padded",),
+        "t5-gated",
+    ),
+    Fault(
+        "causal-padding-is-learnt",
+        "A causal language model's labels count padding.",
+        edit(f"{MASK}torch_call", ("= -100", "= 0")),
+        ("test_language_models_learn_their_input",),
+        "bart-random",
+    ),
+    Fault(
+        "special-tokens-are-masked",
+        "Special tokens are drawn for masking like all others.",
+        edit(
+            f"{MASK}torch_mask_tokens", ("(no_mask_mask, value=0.0)", "(no_mask_mask, value=0.5)")
+        ),
+        ("test_masked_models_learn_what_is_masked",),
+        "roberta-masked",
+    ),
+    Fault(
+        "fewer-random-words",
+        "Of the ids drawn, those left after masking are never replaced at random.",
+        edit(f"{MASK}torch_mask_tokens", ("& ~indices_replaced", "& indices_replaced")),
+        ("test_masked_models_learn_what_is_masked",),
+        "roberta-masked",
+    ),
+]

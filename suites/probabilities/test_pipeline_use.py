@@ -1,0 +1,165 @@
+"""What pipelines share: options given once or at each call, saving, generators, a dtype, a single label."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from fixtures.answering import logits_of
+from fixtures.applicability import (
+    applies_to,
+    encoder,
+    generation_sample,
+    head,
+    light,
+    own_weights,
+    processor,
+    tokenizer,
+    unquantised,
+)
+from fixtures.images import gradient
+from fixtures.lazy import torch, transformers
+from fixtures.loading import SAFE, dtype_argument
+from fixtures.pipelines import continues_text, offers, pipe
+from fixtures.tokenizer_files import has_mask_token
+from fixtures.tolerance import allowed_softmax
+
+TEXT = "I really enjoyed this course!"
+GREEDY = {"max_new_tokens": 3, "do_sample": False}
+SIGMOID = {"top_k": 2, "function_to_apply": "sigmoid"}
+# By the head: the task, and options that change its answer.
+TASKS = {
+    "SequenceClassification": ("text-classification", SIGMOID),
+    "TokenClassification": (
+        "token-classification",
+        {"aggregation_strategy": "simple", "ignore_labels": []},
+    ),
+    "MaskedLM": ("fill-mask", {"top_k": 2, "targets": ["a", "e", "i"]}),
+    "CausalLM": ("text-generation", {**GREEDY, "return_full_text": False, "prefix": "So it is. "}),
+    "ImageClassification": ("image-classification", SIGMOID),
+}
+answers = light & (
+    (head("SequenceClassification", "TokenClassification") & tokenizer)
+    | (head("MaskedLM") & has_mask_token)
+    | (head("ImageClassification") & processor)
+    | continues_text
+)
+
+
+@pytest.fixture
+def parts(checkpoint, request):
+    """What a pipeline takes beside the model, by the name of its argument."""
+    if checkpoint.kind == "vision":
+        return {"image_processor": request.getfixturevalue("processor")}
+    return {"tokenizer": request.getfixturevalue("tokenizer")}
+
+
+def asked(checkpoint, parts):
+    """The task of its head, options that act, and a question."""
+    task, options = TASKS[checkpoint.head]
+    if task == "fill-mask":
+        return task, options, f"{TEXT} {parts['tokenizer'].mask_token}"
+    return task, options, gradient((50, 40)) if checkpoint.kind == "vision" else TEXT
+
+
+def flat(rows):
+    """Answers in one list: text classification nests them where top_k is a pipeline's own."""
+    return rows[0] if isinstance(rows[0], list) else rows
+
+
+@applies_to(answers)
+def test_options_are_given_once_or_each_time(checkpoint, parts, model, expect):
+    """Options given to a pipeline act as if given to each call; those of a call win, and are forgotten."""
+    task, options, question = asked(checkpoint, parts)
+    short = GREEDY if task == "text-generation" else {}
+    ask, own = pipe(task, model, **parts), pipe(task, model, **parts, **options)
+    expect.equal(ask.task, task, f"pipeline({task!r}, ...).task")
+    usual, told = ask(question, **short), ask(question, **options)
+    call = f"pipeline({task!r}, ..., **options)(question)"
+    expect.equal(flat(own(question)), flat(told), call, options=options)
+    call = f"pipeline({task!r}, ...)(question), asked with options before"
+    expect.equal(ask(question, **short), usual, call, options=options)
+    if "function_to_apply" in options:
+        call = f"pipeline({task!r}, ..., **options)(question, function_to_apply='softmax', top_k=1)"
+        value = own(question, function_to_apply="softmax", top_k=1)
+        wanted = ask(question, function_to_apply="softmax", top_k=1)
+        expect.equal(value, wanted, call, options=options)
+
+
+@applies_to(answers)
+def test_a_saved_pipeline_answers_alike(checkpoint, parts, model, dtype, expect, tmp_path):
+    """A pipeline saved to a directory and made of it again gives the same answers."""
+    task, options, question = asked(checkpoint, parts)
+    ask = pipe(task, model, **parts)
+    ask.save_pretrained(tmp_path)
+    alike = {"attn_implementation": "eager", **dtype_argument(dtype)}
+    again = transformers.pipeline(
+        task, model=str(tmp_path), device=model.device, model_kwargs=alike
+    )
+    call = f"(pipe.save_pretrained(directory), pipeline({task!r}, model=directory)(question, **options))[1]"
+    (words, value), (wanted, numbers) = (split(p(question, **options)) for p in (again, ask))
+    expect.equal(words, wanted, call, options=options)
+    expect.close(value, numbers, allowed_softmax(numbers), call, options=options)
+
+
+def split(rows):
+    """The words of a pipeline's answers, and their numbers."""
+    words = [{name: value for name, value in row.items() if name != "score"} for row in rows]
+    return words, torch.tensor([float(row.get("score", 0)) for row in rows])
+
+
+@applies_to(
+    tokenizer, head("SequenceClassification"), encoder, light, offers("text-classification")
+)
+def test_a_single_label_has_a_probability(checkpoint, tokenizer, model, expect):
+    """A classifier of one label that is told no problem gives the sigmoid of its number."""
+    options = {"num_labels": 1, "problem_type": None, "ignore_mismatched_sizes": True}
+    single = type(model).from_pretrained(checkpoint.path, **SAFE, **options).eval()
+    logits = logits_of(single, tokenizer(TEXT, return_tensors="pt"))[0].float()
+    rows = pipe("text-classification", single, tokenizer=tokenizer)(TEXT, top_k=None)
+    call = "pipeline('text-classification', model with one label, ...)(text, top_k=None)"
+    value = torch.tensor([row["score"] for row in rows])
+    expect.close(value, logits.sigmoid(), allowed_softmax(logits), call, text=TEXT)
+
+
+TEXTS = ("I really enjoyed this course!", "Hello, how are you?", "Anna Lind lives in Madrid .")
+CLASSIFY = "pipeline('text-classification', model=model, tokenizer=tokenizer)"
+classifies = tokenizer & head("SequenceClassification") & light & offers("text-classification")
+
+
+@applies_to(classifies)
+def test_generators_are_read_as_answers_are_asked(checkpoint, tokenizer, model, expect):
+    """A generator's texts are answered as a list's are, each read when its answer is asked for."""
+    classify, read = pipe("text-classification", model, tokenizer=tokenizer), []
+    answers = iter(classify(text for text in TEXTS if not read.append(text)))
+    first = next(answers)
+    call = f"{CLASSIFY}(text for text in texts)"
+    expect.true(len(read) < len(TEXTS), read, "not all texts", f"read at the first of {call}")
+    expect.equal([first, *answers], classify(list(TEXTS)), f"list({call})", texts=list(TEXTS))
+
+
+@applies_to(classifies, own_weights, unquantised)
+@pytest.mark.parametrize("word", ["torch_dtype", "model_kwargs"])
+def test_a_pipeline_is_made_in_the_dtype_asked(checkpoint, expect, word):
+    """A pipeline made of a directory holds its weights in the dtype that is asked for."""
+    asked = torch.float64
+    options = {word: asked} if word == "torch_dtype" else {word: {"torch_dtype": asked}}
+    made = transformers.pipeline("text-classification", model=str(checkpoint.path), **options)
+    found = sorted({str(p.dtype) for p in made.model.parameters()})
+    call = "{str(p.dtype) for p in pipeline(task, model=directory, **options).model.parameters()}"
+    expect.equal(found, [str(asked)], call, options=options)
+
+
+@applies_to(continues_text, generation_sample)
+def test_a_models_settings_are_its_pipelines(checkpoint, tokenizer, model, expect):
+    """What a model's own generation settings say holds in a pipeline, too, whatever the pipeline's defaults."""
+    own = copy.copy(model)
+    own.generation_config = copy.deepcopy(model.generation_config)
+    told = {"max_new_tokens": 3, "do_sample": False, "num_beams": 1, "eos_token_id": None}
+    own.generation_config.update(**told)
+    write = pipe("text-generation", own, tokenizer=tokenizer)
+    ids = write(TEXTS[1], return_tensors=True)[0]["generated_token_ids"]
+    prompt = write.preprocess(TEXTS[1])["input_ids"][0].tolist()
+    call = "len(pipeline('text-generation', model=model)(text, return_tensors=True)[0]['generated_token_ids'])"
+    expect.true(len(ids) <= len(prompt) + 3, len(ids), f"{len(prompt)} and at most 3", call)
