@@ -26,6 +26,8 @@ from fixtures.tokenizer_files import has_mask_token
 from fixtures.tolerance import allowed_softmax
 
 TEXT = "I really enjoyed this course!"
+TEXTS = (TEXT, "Hello, how are you?", "Anna Lind lives in Madrid .")
+CLASSIFY = "pipeline('text-classification', model=model, tokenizer=tokenizer)"
 GREEDY = {"max_new_tokens": 3, "do_sample": False}
 SIGMOID = {"top_k": 2, "function_to_apply": "sigmoid"}
 # By the head: the task, and options that change its answer.
@@ -45,6 +47,7 @@ answers = light & (
     | (head("ImageClassification") & processor)
     | continues_text
 )
+classifies = tokenizer & head("SequenceClassification") & light & offers("text-classification")
 
 
 @pytest.fixture
@@ -121,11 +124,6 @@ def test_a_single_label_has_a_probability(checkpoint, tokenizer, model, expect):
     call = "pipeline('text-classification', model with one label, ...)(text, top_k=None)"
     value = torch.tensor([row["score"] for row in rows])
     expect.close(value, logits.sigmoid(), allowed_softmax(logits), call, text=TEXT)
-
-
-TEXTS = ("I really enjoyed this course!", "Hello, how are you?", "Anna Lind lives in Madrid .")
-CLASSIFY = "pipeline('text-classification', model=model, tokenizer=tokenizer)"
-classifies = tokenizer & head("SequenceClassification") & light & offers("text-classification")
 
 
 @applies_to(classifies)
