@@ -8,7 +8,7 @@ from dataclasses import replace
 from fixtures.agreement import agree_with_reference
 from fixtures.applicability import Predicate, applies_to, model_type, referenced
 from fixtures.expect import Expect
-from fixtures.ids import batch, labels, pad_id, shifted
+from fixtures.ids import batch, eos_id, labels, pad_id, shifted
 from fixtures.lazy import torch, transformers
 from fixtures.loading import fresh_model
 from fixtures.oracle import judged, run
@@ -133,3 +133,67 @@ def test_choices_are_scored_each_alone(checkpoint, dtype, tmp_path):
     expect.close(outputs.logits, scores, allowed["logits"], f"{call}.logits", inputs=choices)
     loss = torch.nn.functional.cross_entropy(scores, right)
     expect.close(outputs.loss, loss, 2 * allowed["logits"], f"{call}.loss", inputs=choices)
+
+
+TWO_LAYERS = ("dense", "out_proj")
+OF_BART = {"SequenceClassification": ("classifier_dropout", "classification_head", TWO_LAYERS)}
+ONE = ("classifier_dropout", "classifier", ())
+OF_LLAMA = {"TokenClassification": ("classifier_dropout", "score", ())}
+# family -> head -> the field that sets its dropout, the head, and its layers if it has several
+DROPPED = {
+    "bert": dict.fromkeys((*CLASSIFYING[:2], "MultipleChoice"), ONE),
+    "roberta": {
+        "SequenceClassification": ("classifier_dropout", "classifier", TWO_LAYERS),
+        "TokenClassification": ONE,
+        "MultipleChoice": ("hidden_dropout_prob", "classifier", ()),
+    },
+    "distilbert": {
+        "SequenceClassification": ("seq_classif_dropout", "classifier", ()),
+        "MultipleChoice": ("seq_classif_dropout", "classifier", ()),
+        "TokenClassification": ("dropout", "classifier", ()),
+        "QuestionAnswering": ("qa_dropout", "qa_outputs", ()),
+    },
+    "gpt2": {"TokenClassification": ONE},
+    "llama": OF_LLAMA,
+    "mistral": OF_LLAMA,
+    "t5": OF_BART | {"TokenClassification": ONE},
+    "bart": OF_BART,
+    "mbart": OF_BART,
+}
+
+# Where a class drops out is the same for all its configurations.
+one_each = Predicate(
+    "one of each family",
+    lambda c: c.source != "built-in" or c.name in ("llama-bytes", f"{c.model_type}-random"),
+)
+
+
+def training(checkpoint, head, field):
+    """A model of the checkpoint's configuration and another head, in training; all it drops out is by this field, and wholly."""
+    stated = {n: v for n, v in checkpoint.stated().items() if n not in OF_THE_TASK}
+    stated["pad_token_id"] = pad_id(checkpoint)
+    config = transformers.AutoConfig.for_model(**stated)
+    for name in [name for name in config.to_dict() if "drop" in name]:
+        setattr(config, name, 0.0)
+    setattr(config, field, 1.0)
+    loader = getattr(transformers, f"AutoModelFor{head}")
+    return filled(loader.from_config(config), seed=13).train()
+
+
+@applies_to(referenced, small, model_type(*DROPPED), one_each)
+def test_heads_drop_out_what_they_read(checkpoint, expect):
+    """In training, a dropout of one, set by the field for it alone, leaves each layer of a head nothing but zeros."""
+    rows = batch(checkpoint, [12, 9, 12, 7])
+    rows = {name: rows[name] for name in ("input_ids", "attention_mask")}
+    if checkpoint.kind == "encoder-decoder":
+        rows["input_ids"][:, 3] = eos_id(checkpoint)
+    choices = {name: value.reshape(2, 2, -1) for name, value in rows.items()}
+    for head, (field, name, layers) in DROPPED[checkpoint.model_type].items():
+        model, read = training(checkpoint, head, field), []
+        for layer in layers or ("",):
+            part = model.get_submodule(f"{name}.{layer}".rstrip("."))
+            part.register_forward_pre_hook(lambda _, given, read=read: read.append(given[0]))
+        run(model, choices if head == "MultipleChoice" else rows, output_attentions=False)
+        largest = [float(value.abs().max()) for value in read]
+        call = f"largest numbers that {name} reads in {type(model).__name__}(config, {field}=1.0)"
+        expect.equal(largest, [0.0] * len(layers or [0]), call, inputs=rows)
