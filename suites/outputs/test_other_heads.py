@@ -29,11 +29,16 @@ OFFERED = {
 }
 # The weights are drawn anew, four times and more: not those of a model that fills seconds.
 small = Predicate("under 10 MB of weights", lambda c: c.weight_bytes < 10_000_000)
-# What a task decides by itself, and what would keep the loss of three labels from being asked for.
+# What a class does by itself is the same for all its configurations.
+one_each = Predicate(
+    "one of each family",
+    lambda c: c.source != "built-in" or c.name in ("llama-bytes", f"{c.model_type}-random"),
+)
+# What a task decides by itself, and what would keep the loss of two labels from being asked for.
 OF_THE_TASK = ("architectures", "id2label", "label2id", "num_labels", "problem_type")
 
 
-def with_head(checkpoint, head, directory, labels=3, **settings):
+def with_head(checkpoint, head, directory, labels=2, **settings):
     """A checkpoint of the same configuration, but for settings, and another head, its weights drawn at random."""
     stated = checkpoint.stated()
     config = {n: v for n, v in stated.items() if n not in OF_THE_TASK} | settings
@@ -92,18 +97,21 @@ def test_wide_heads_equal_reference(checkpoint, dtype, tmp_path):
     agree_with_reference(Expect(other), run(model, inputs), inputs, dtype, call)
 
 
-@applies_to(referenced, small, model_type(*OFFERED))
+@applies_to(referenced, small, model_type(*OFFERED), one_each)
 def test_loss_follows_the_labels(checkpoint, dtype, expect, tmp_path):
-    """Told no problem_type, a classifier takes several numbers for labels of their own, one for a regression."""
-    several = with_head(checkpoint, "SequenceClassification", tmp_path / "several")
-    one = with_head(checkpoint, "SequenceClassification", tmp_path / "one", labels=1)
+    """Told no problem_type, a classifier takes several numbers for labels of their own, one for a regression; told one, it obeys."""
+    head, numeric = "SequenceClassification", {"problem_type": "regression"}
+    several = with_head(checkpoint, head, tmp_path / "several")
+    one = with_head(checkpoint, head, tmp_path / "one", labels=1)
+    told = with_head(checkpoint, head, tmp_path / "told", **numeric)
     inputs = batch(several)
     rows = len(inputs["input_ids"])
-    yes_or_no = (torch.arange(rows * 3).reshape(rows, 3) % 2).float()
+    yes_or_no = (torch.arange(rows * 2).reshape(rows, 2) % 3 > 0).float()
     functional, numbers = torch.nn.functional, torch.linspace(-1, 1, rows)
     for other, targets, loss in (
         (several, yes_or_no, functional.binary_cross_entropy_with_logits),
         (one, numbers, lambda logits, wanted: functional.mse_loss(logits[:, 0], wanted)),
+        (told, yes_or_no, functional.mse_loss),
     ):
         model = fresh_model(other, dtype=dtype)
         outputs = run(model, {**inputs, "labels": targets})
@@ -162,12 +170,6 @@ DROPPED = {
     "bart": OF_BART,
     "mbart": OF_BART,
 }
-
-# Where a class drops out is the same for all its configurations.
-one_each = Predicate(
-    "one of each family",
-    lambda c: c.source != "built-in" or c.name in ("llama-bytes", f"{c.model_type}-random"),
-)
 
 
 def training(checkpoint, head, field):

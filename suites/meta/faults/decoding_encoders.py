@@ -208,4 +208,24 @@ FAULTS = [
         ("test_decoding_layers_learn_the_next_token",),
         "bart-random",
     ),
+    Fault(
+        "given-encoder-outputs-swapped",
+        "BART takes the encoder's attentions it is given for its states.",
+        edit(
+            BART + "BartModel.forward",
+            (
+                "encoder_outputs[1] if len(encoder_outputs) > 1",
+                "encoder_outputs[2] if len(encoder_outputs) > 1",
+            ),
+        ),
+        ("test_encoder_outputs_may_be_given",),
+        "bart-random",
+    ),
+    Fault(
+        "mbart-classifies-at-the-first-end",
+        "mBART classifies a text at the first of its end tokens.",
+        edit(MBART + "MBartForSequenceClassification.forward", ("[:, -1, :]", "[:, 0, :]")),
+        ("test_other_heads_equal_reference",),
+        "mbart-random",
+    ),
 ]
