@@ -12,7 +12,7 @@ from fixtures.ids import batch, eos_id, labels, pad_id, shifted
 from fixtures.lazy import torch, transformers
 from fixtures.loading import fresh_model
 from fixtures.oracle import judged, run
-from fixtures.tolerance import K, eps
+from fixtures.tolerance import K, eps, flattened
 from fixtures.weights import filled
 
 CLASSIFYING = ("SequenceClassification", "TokenClassification", "QuestionAnswering")
@@ -77,8 +77,11 @@ def test_other_heads_equal_reference(checkpoint, dtype, tmp_path):
             inputs["decoder_input_ids"] = shifted(other, inputs["input_ids"])
         if head == "TokenClassification":
             inputs = given
-        outputs = run(model, given)
-        agree_with_reference(expect, outputs, inputs, dtype, f"{type(model).__name__}(**inputs)")
+        outputs, call = run(model, given), f"{type(model).__name__}(**inputs)"
+        agree_with_reference(expect, outputs, inputs, dtype, call)
+        wanted = judged(other, inputs, dtype)[0].keys() - {"last_hidden_state"}
+        left_out = sorted(wanted - flattened(outputs).keys())
+        expect.equal(left_out, [], f"outputs left out by {call}", inputs=inputs)
 
 
 scaled = Predicate(

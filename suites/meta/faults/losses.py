@@ -173,6 +173,16 @@ FAULTS = [
         "llama-bytes",
     ),
     Fault(
+        "attentions-left-out",
+        "BART's classifier does not hand on how its encoder attends.",
+        edit(
+            "models.bart.modeling_bart:BartForSequenceClassification.forward",
+            ("encoder_attentions=outputs.encoder_attentions,", ""),
+        ),
+        ("test_other_heads_equal_reference",),
+        "bart-random",
+    ),
+    Fault(
         "two-labels-are-two-questions",
         "A classifier of two labels, told no problem_type, is trained as if a text could have both.",
         edit(

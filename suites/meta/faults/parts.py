@@ -282,4 +282,11 @@ FAULTS = [
         ("test_new_weights_are_drawn_as_configured",),
         "t5-reverse",
     ),
+    Fault(
+        "embeddings-stay",
+        "GPT-2 keeps its embeddings when it is given others.",
+        edit(GPT2 + "GPT2Model.set_input_embeddings", ("self.wte = new_embeddings", "pass")),
+        ("test_embeddings_can_be_replaced",),
+        "gpt2-random",
+    ),
 ]
