@@ -246,4 +246,14 @@ FAULTS = [
         ("test_sampled_scores_equal_textbook",),
         "gpt2-random",
     ),
+    Fault(
+        "all-stop-strings-needed",
+        "Of several stop strings generation waits for all.",
+        edit(
+            "generation.stopping_criteria:StopStringCriteria.__call__",
+            ("torch.any(string_matches, dim=-1)", "torch.all(string_matches, dim=-1)"),
+        ),
+        ("test_stop_strings_stop",),
+        "gpt2-counting",
+    ),
 ]
