@@ -6,13 +6,19 @@ import json
 from dataclasses import replace
 
 from fixtures.agreement import agree_with_reference
-from fixtures.applicability import Predicate, applies_to, model_type, referenced
+from fixtures.applicability import (
+    Predicate,
+    applies_to,
+    encoder_decoder,
+    model_type,
+    referenced,
+)
 from fixtures.expect import Expect
 from fixtures.ids import batch, eos_id, labels, pad_id, shifted
 from fixtures.lazy import torch, transformers
 from fixtures.loading import fresh_model
 from fixtures.oracle import judged, run
-from fixtures.tolerance import K, eps, flattened
+from fixtures.tolerance import K, allowed, eps, flattened
 from fixtures.weights import filled
 
 CLASSIFYING = ("SequenceClassification", "TokenClassification", "QuestionAnswering")
@@ -140,12 +146,12 @@ def test_choices_are_scored_each_alone(checkpoint, dtype, tmp_path):
     config = {**other.config, "architectures": ["BertForSequenceClassification"]}
     (directory / "config.json").write_text(json.dumps(config), encoding="utf-8")
     alike, expect = replace(other, path=directory), Expect(other)
-    exact, allowed = judged(alike, rows, dtype)
+    exact, limits = judged(alike, rows, dtype)
     scores = exact["logits"].reshape(2, 2)
     call = "AutoModelForMultipleChoice.from_pretrained(path)(**inputs)"
-    expect.close(outputs.logits, scores, allowed["logits"], f"{call}.logits", inputs=choices)
+    expect.close(outputs.logits, scores, limits["logits"], f"{call}.logits", inputs=choices)
     loss = torch.nn.functional.cross_entropy(scores, right)
-    expect.close(outputs.loss, loss, 2 * allowed["logits"], f"{call}.loss", inputs=choices)
+    expect.close(outputs.loss, loss, 2 * limits["logits"], f"{call}.loss", inputs=choices)
 
 
 TWO_LAYERS = ("dense", "out_proj")
@@ -175,16 +181,38 @@ DROPPED = {
 }
 
 
-def training(checkpoint, head, field):
-    """A model of the checkpoint's configuration and another head, in training; all it drops out is by this field, and wholly."""
+def drawn(checkpoint, head, **fields):
+    """A model of the checkpoint's configuration, but for some fields, and another head, never saved."""
     stated = {n: v for n, v in checkpoint.stated().items() if n not in OF_THE_TASK}
     stated["pad_token_id"] = pad_id(checkpoint)
     config = transformers.AutoConfig.for_model(**stated)
-    for name in [name for name in config.to_dict() if "drop" in name]:
-        setattr(config, name, 0.0)
-    setattr(config, field, 1.0)
+    for name, value in fields.items():
+        setattr(config, name, value)
+    config._attn_implementation = "eager"
     loader = getattr(transformers, f"AutoModelFor{head}")
-    return filled(loader.from_config(config), seed=13).train()
+    return filled(loader.from_config(config), seed=13).eval()
+
+
+def dropping(checkpoint, head, field):
+    """The same in training; all it drops out is by this field, and wholly."""
+    fields = vars(drawn(checkpoint, head).config)
+    still = {name: 0.0 for name in fields if "drop" in name}
+    return drawn(checkpoint, head, **still | {field: 1.0}).train()
+
+
+@applies_to(referenced, small, model_type(*OFFERED), ~encoder_decoder, one_each)
+def test_other_heads_take_embeddings(checkpoint, expect):
+    """Each head that a family has gives for embeddings that the caller looks up what it gives for the ids."""
+    inputs = batch(checkpoint, [12, 12])
+    for head in other_heads(checkpoint):
+        model = drawn(checkpoint, head)
+        embedded = {name: value for name, value in inputs.items() if name != "input_ids"}
+        embedded["inputs_embeds"] = model.get_input_embeddings()(inputs["input_ids"]).detach()
+        value, wanted = (flattened(run(model, each)) for each in (embedded, inputs))
+        for name in wanted:
+            limit = allowed(wanted[name].double(), wanted[name])
+            call = f"{type(model).__name__}(inputs_embeds=embeddings, **inputs).{name}"
+            expect.close(value[name], wanted[name], limit, call, inputs=inputs)
 
 
 @applies_to(referenced, small, model_type(*DROPPED), one_each)
@@ -196,7 +224,7 @@ def test_heads_drop_out_what_they_read(checkpoint, expect):
         rows["input_ids"][:, 3] = eos_id(checkpoint)
     choices = {name: value.reshape(2, 2, -1) for name, value in rows.items()}
     for head, (field, name, layers) in DROPPED[checkpoint.model_type].items():
-        model, read = training(checkpoint, head, field), []
+        model, read = dropping(checkpoint, head, field), []
         for layer in layers or ("",):
             part = model.get_submodule(f"{name}.{layer}".rstrip("."))
             part.register_forward_pre_hook(lambda _, given, read=read: read.append(given[0]))
