@@ -83,7 +83,8 @@ def test_other_heads_equal_reference(checkpoint, dtype, tmp_path):
             inputs["decoder_input_ids"] = shifted(other, inputs["input_ids"])
         if head == "TokenClassification":
             inputs = given
-        outputs, call = run(model, given), f"{type(model).__name__}(**inputs)"
+        columns = {name: given[name][:, None] for name in given if name.endswith("_positions")}
+        outputs, call = run(model, given | columns), f"{type(model).__name__}(**inputs)"
         agree_with_reference(expect, outputs, inputs, dtype, call)
         wanted = judged(other, inputs, dtype)[0].keys() - {"last_hidden_state"}
         left_out = sorted(wanted - flattened(outputs).keys())
