@@ -35,6 +35,7 @@ VARIANTS = {
     "many-ends": {"early_stopping": "never", "length_penalty": 2.0},
     "many-ends-alike": {"length_penalty": 0.0},
     "many-ends-short": {"early_stopping": True, "length_penalty": -2.0},
+    "likely-ends": {"early_stopping": "never", "length_penalty": 2.0},
 }
 # all at once: what is wrong with one of them in a batch is wrong with a row's score
 PROCESSED = {
@@ -50,6 +51,16 @@ def end_seen(model, checkpoint, prompt):
     return free[len(start_of(checkpoint, prompt)) + 2]
 
 
+def ends_for(variant, model, checkpoint, prompt):
+    """The end tokens of a variant: one that is met, a third of all, or the eight likeliest beginnings."""
+    if variant.startswith("many-ends"):
+        return ordinary_ids(checkpoint)[::3]
+    if variant == "likely-ends":
+        first = next_logits(model, checkpoint, prompt)(start_of(checkpoint, prompt))
+        return first.topk(8).indices.tolist()
+    return [end_seen(model, checkpoint, prompt)]
+
+
 @applies_to(generates, text_model, generation_sample)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_beams_equal_textbook(checkpoint, model, dtype, expect, variant):
@@ -58,8 +69,7 @@ def test_beams_equal_textbook(checkpoint, model, dtype, expect, variant):
     from fixtures.reference.sampling import processors_of
 
     prompt, settings = prompts(checkpoint, 1)[0], VARIANTS[variant]
-    end = end_seen(model, checkpoint, prompt)
-    end = ordinary_ids(checkpoint)[::3] if variant.startswith("many-ends") else [end]
+    end = ends_for(variant, model, checkpoint, prompt)
     beams = {"eos_token_id": end, "num_beams": 3, "num_return_sequences": 3}
     chosen = rules(checkpoint, **beams, **settings)
     out = generate(model, checkpoint, [prompt], **beams, **settings)

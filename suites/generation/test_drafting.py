@@ -15,8 +15,9 @@ from fixtures.generating import (
     same_generation,
     start_of,
 )
-from fixtures.ids import ordinary_ids
+from fixtures.ids import batch, ordinary_ids
 from fixtures.lazy import torch
+from fixtures.oracle import own_tolerance
 
 DRAFTERS = ("model", "prompt")
 SEEDS = range(8)
@@ -57,6 +58,22 @@ def test_drafting_obeys_the_settings(checkpoint, model, dtype, expect, drafter, 
     for step, (value, wanted) in enumerate(zip(out.scores, plain.scores, strict=True)):
         allowed = 2 * logits_tolerance(checkpoint, dtype)
         expect.close(value.float(), wanted.float(), allowed, f"{call}.scores[{step}]", **given)
+
+
+@applies_to(generates, text_model, light, options_sample)
+@pytest.mark.parametrize("step", [0, 1])
+def test_drafted_states_are_the_plain_ones(checkpoint, model, dtype, expect, step):
+    """Of the prompt and of the first new token, drafted greedy decoding returns the hidden states of plain decoding."""
+    prompt = prompts(checkpoint, 1)[0][:4]
+    settings = {"output_hidden_states": True, "eos_token_id": None}
+    plain = generate(model, checkpoint, [prompt], **settings)
+    out = generate(model, checkpoint, [prompt], **settings, assistant_model=model)
+    name = "decoder_hidden_states" if checkpoint.kind == "encoder-decoder" else "hidden_states"
+    allowed = own_tolerance(checkpoint, batch(checkpoint, [12, 12], seed=81), dtype)
+    for layer, wanted in enumerate(plain[name][step]):
+        call = f"model.generate(..., {settings}, assistant_model=model).{name}[{step}][{layer}]"
+        limit = 2 * allowed[f"{name}.{layer}"]
+        expect.close(out[name][step][layer], wanted, limit, call, prompt=prompt)
 
 
 def alternating(pairs, marker):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import combinations
 
 import pytest
 
@@ -10,6 +11,7 @@ from fixtures.applicability import (
     applies_to,
     generates,
     generation_sample,
+    light,
     options_sample,
     text_model,
 )
@@ -19,6 +21,7 @@ from fixtures.lazy import torch
 
 SETTINGS = {
     "temperature": {"temperature": 0.6, "top_k": 0},
+    "top-h": {"top_h": 0.6, "top_k": 0},
     "top-k": {"top_k": 4},
     "top-p": {"top_p": 0.8, "top_k": 0},
     "min-p": {"min_p": 0.1, "top_k": 0},
@@ -135,6 +138,43 @@ def test_sampling_follows_the_distribution(checkpoint, model, expect):
         f"model.generate(..., do_sample=True, num_return_sequences={ROWS})",
         prompt=prompt,
     )
+
+
+SHARES = (0.4, 0.25, 0.15, 0.12, 0.08)  # of the first five ordinary tokens
+
+
+def as_likely_as(shares, tokens):
+    """A processor that makes these tokens this likely, and all others impossible."""
+
+    def processed(_, scores):
+        scores = torch.full_like(scores, -math.inf)
+        scores[:, tokens] = torch.tensor(shares, dtype=scores.dtype, device=scores.device).log()
+        return scores
+
+    return processed
+
+
+@applies_to(generates, text_model, options_sample, light)
+def test_sampled_beams_follow_the_distribution(checkpoint, model, expect):
+    """Two beams that are sampled begin with two tokens drawn one after the other, none twice."""
+    prompt, tokens = prompts(checkpoint, 1)[0][:3], ordinary_ids(checkpoint)[:5]
+    settings = {"num_beams": 2, "num_return_sequences": 2, "do_sample": True, "top_k": 0}
+    settings |= {"max_new_tokens": 1, "eos_token_id": None, "renormalize_logits": False}
+    torch.manual_seed(6)
+    rows, chosen = ROWS // 4, [as_likely_as(SHARES, tokens)]
+    out = generate(model, checkpoint, [prompt] * rows, **settings, logits_processor=chosen)
+    drawn = [tuple(sorted(pair)) for pair in out.sequences[:, -1].reshape(-1, 2).tolist()]
+    wanted = {
+        (one, other): p * q / (1 - p) + q * p / (1 - q)
+        for (one, p), (other, q) in combinations(zip(tokens, SHARES, strict=True), 2)
+    }
+    # Hoeffding's inequality, for each of ten pairs
+    near = math.sqrt(math.log(2 * len(wanted) / ALARM) / (2 * rows))
+    value = torch.tensor([drawn.count(pair) / rows for pair in wanted])
+    call = f"shares of pairs of beams in model.generate(rows, **{settings})"
+    expect.close(value, torch.tensor(list(wanted.values())), near, call, prompt=prompt)
+    strange = sorted(set(drawn) - set(wanted))
+    expect.equal(strange, [], f"pairs nobody drew in model.generate(rows, **{settings})")
 
 
 CUTS = ("top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff")

@@ -183,11 +183,12 @@ def test_stop_strings_stop(checkpoint, tokenizer, model, expect):
     free = new_text(checkpoint, tokenizer, model, prompt)
     texts = [tokenizer.decode(free[: i + 1], skip_special_tokens=True) for i in range(len(free))]
     several = texts[-2][len(texts[max(0, len(texts) - 6)]) :]  # of up to four tokens
-    for stop in (texts[-1].split()[1][:3], several):
-        wanted = next(i for i, text in enumerate(texts) if stop in text) + 1
-        options = {"stop_strings": [stop], "tokenizer": tokenizer}
+    begun = texts[-1].split()[1][:3]
+    for stops in ([begun], [several], [f"{several} never said", begun]):
+        wanted = next(i for i, text in enumerate(texts) if any(s in text for s in stops)) + 1
+        options = {"stop_strings": stops, "tokenizer": tokenizer}
         value = new_text(checkpoint, tokenizer, model, prompt, **options)
-        call = f"new ids of model.generate(**inputs, stop_strings={[stop]}, tokenizer=tokenizer)"
+        call = f"new ids of model.generate(**inputs, stop_strings={stops}, tokenizer=tokenizer)"
         expect.equal(value, free[:wanted], call, text=prompt)
 
 

@@ -15,10 +15,10 @@ WIDTHS = ("hidden_size", "n_embd", "d_model")
 MEMORY = 7  # positions of what is attended across
 
 
-def decoding(checkpoint):
-    """A causal language model of the checkpoint's configuration, in float64, its weights drawn at random."""
+def decoding(checkpoint, **settings):
+    """A causal language model of the checkpoint's configuration, its weights drawn at random."""
     config = {n: v for n, v in checkpoint.stated().items() if n != "architectures"}
-    made = transformers.AutoConfig.for_model(**config | AS_DECODER)
+    made = transformers.AutoConfig.for_model(**config | AS_DECODER | settings)
     made._attn_implementation = "eager"
     return filled(transformers.AutoModelForCausalLM.from_config(made), seed=7).eval()
 
@@ -41,6 +41,11 @@ def logits_of(model, inputs, **options):
 
 
 DECODES = ("bert", "roberta", "gpt2", "bart", "mbart")
+# What drops out attention's weights, and what it hands on.
+DROPOUTS = (
+    *"attention_probs_dropout_prob attn_pdrop attention_dropout".split(),
+    *"hidden_dropout_prob resid_pdrop dropout".split(),
+)
 
 
 @applies_to(model_type(*DECODES), small, widens)
@@ -77,17 +82,33 @@ def test_encoder_layers_decode(checkpoint, expect):
         expect.close(logits, whole[:, start:stop], limit, call, inputs=inputs)
 
 
-@applies_to(model_type("bert", "roberta", "gpt2"), small)
+@applies_to(model_type(*DECODES), small)
+def test_what_is_attended_across_is_dropped(checkpoint, expect):
+    """In training, a dropout of one, in attention or behind it, hides what a decoder attends to."""
+    inputs = given(checkpoint)
+    other = dict(inputs, encoder_hidden_states=inputs["encoder_hidden_states"].flip(0, 2))
+    fields = [name for name in decoding(checkpoint).config.to_dict() if "drop" in name]
+    for field in (name for name in DROPOUTS if name in fields):
+        settings = dict.fromkeys(fields, 0.0) | {field: 1.0}
+        model = decoding(checkpoint, **settings).train()
+        outputs = (logits_of(model, each, use_cache=False) for each in (inputs, other))
+        (_, first), (_, second) = outputs
+        call = f"from_config(config, {field}=1.0).train()(**inputs).logits, other encoder_hidden_states"
+        expect.close(second, first, 0.0, call, inputs=inputs)
+
+
+@applies_to(model_type(*DECODES), small)
 def test_decoding_layers_learn_the_next_token(checkpoint, expect):
-    """As a decoder, a family's layers are trained on the next token, and keep no cache unless wanted."""
-    from fixtures.reference.losses import next_token_loss
+    """As a decoder, a family's layers are trained on the next token, BART's on what the caller says follows, and keep no cache unless wanted."""
+    from fixtures.reference.losses import cross_entropy, next_token_loss
 
     model, inputs = decoding(checkpoint), given(checkpoint)
     labels = inputs["input_ids"].clone()
     labels[0, 3] = -100
     outputs, logits = logits_of(model, dict(inputs, labels=labels), use_cache=False)
     exact = logits.double()
-    wanted = next_token_loss(exact, labels)
+    of_half = checkpoint.kind == "encoder-decoder"  # trained with ids that its caller shifted
+    wanted = (cross_entropy if of_half else next_token_loss)(exact, labels)
     limit = allowed(exact, logits) + allowed_sum(labels.numel(), "float32")
     call = "AutoModelForCausalLM.from_config(config)(**inputs, labels=labels, use_cache=False)"
     expect.close(outputs.loss.double(), wanted, limit, f"{call}.loss", inputs=inputs)

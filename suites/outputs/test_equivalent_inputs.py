@@ -272,12 +272,12 @@ def test_mask_may_be_of_any_type(checkpoint, model, dtype, expect):
 
 @applies_to(seq2seq)
 def test_encoder_outputs_may_be_given(checkpoint, model, dtype, expect):
-    """Encoder states computed by the caller, with their mask, give what the encoder's input gives."""
-    inputs = batch(checkpoint)
-    encoder = {name: inputs[name] for name in ("input_ids", "attention_mask")}
-    states = run(model.get_encoder(), encoder).last_hidden_state
+    """The encoder's states that the caller computed, alone or with all it returned, give what its input gives."""
+    inputs, wanted = batch(checkpoint), answers(model, batch(checkpoint))
+    read = run(model.get_encoder(), {n: inputs[n] for n in ("input_ids", "attention_mask")})
     given = {name: value for name, value in inputs.items() if name != "input_ids"}
-    outputs = run(model, given, encoder_outputs=(states,))
-    shared = {"logits": outputs.logits}
+    states, everything = (read.last_hidden_state,), read.to_tuple()
+    alone, whole = (run(model, given, encoder_outputs=each) for each in (states, everything))
     call = "model(encoder_outputs=model.get_encoder()(ids, mask), attention_mask=mask, decoder_input_ids=...)"
-    agree_with_itself(expect, shared, answers(model, inputs), inputs, call, dtype)
+    agree_with_itself(expect, {"logits": alone.logits}, wanted, inputs, call, dtype)
+    agree_with_itself(expect, whole, wanted, inputs, call, dtype)

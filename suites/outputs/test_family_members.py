@@ -14,11 +14,16 @@ from fixtures.weights import filled
 small = Predicate("under 10 MB of weights", lambda c: c.weight_bytes < 10_000_000)
 
 
-def made(checkpoint, name, directory, seed, **options):
-    """A model of this class and the checkpoint's configuration, its weights drawn at random, saved."""
+def drawn(checkpoint, name, seed, **options):
+    """A model of this class and the checkpoint's configuration, its weights drawn at random."""
     settings = {n: v for n, v in checkpoint.stated().items() if n != "architectures"} | options
     config = transformers.AutoConfig.for_model(**settings)
-    model = filled(getattr(transformers, name)(config), seed).eval()
+    return filled(getattr(transformers, name)(config), seed).eval()
+
+
+def made(checkpoint, name, directory, seed):
+    """The same, saved."""
+    model = drawn(checkpoint, name, seed)
     model.save_pretrained(directory)
     return model
 
@@ -91,6 +96,44 @@ def test_double_heads_are_the_two_heads(checkpoint, expect, tmp_path):
     expect.close(outputs.mc_loss, loss, limit, f"{call}.mc_loss", inputs=choices | told)
 
 
+# What GPT-2 takes for a summary of states (rows, T, E), told a place in each row or none.
+SUMMARIES = {
+    "last": lambda states, at: states[:, -1],
+    "first": lambda states, at: states[:, 0],
+    "mean": lambda states, at: states.mean(1),
+    "cls_index": lambda states, at: (
+        states[:, -1] if at is None else states[torch.arange(len(at)), at]
+    ),
+}
+
+
+@applies_to(model_type("gpt2"), small)
+def test_choices_are_summarised_as_configured(checkpoint, expect):
+    """GPT2DoubleHeadsModel scores the summary that its configuration names, squashed and dropped out as told."""
+    rows, at = {"input_ids": batch(checkpoint, [12] * 4)["input_ids"]}, torch.tensor([11, 4, 7, 9])
+    still = dict.fromkeys(("attn_pdrop", "embd_pdrop", "resid_pdrop"), 0.0)
+    still |= {"summary_first_dropout": 0.0, "summary_last_dropout": 0.0}
+    for settings, drops in (
+        *(({"summary_type": kind}, {}) for kind in SUMMARIES),
+        *(({"summary_type": "mean"}, {f"summary_{end}_dropout": 1.0}) for end in ("first", "last")),
+    ):
+        options = settings | {"summary_activation": "tanh"} | still | drops
+        model = drawn(checkpoint, "GPT2DoubleHeadsModel", seed=10, **options).train()
+        states = run(model.transformer, rows).last_hidden_state
+        head = model.multiple_choice_head.summary
+        for place in (at, None):
+            summary = SUMMARIES[settings["summary_type"]](states, place)
+            if "summary_first_dropout" in drops:
+                summary = summary * 0
+            wanted = (summary @ head.weight.T + head.bias).tanh().detach()[:, 0]
+            if "summary_last_dropout" in drops:
+                wanted = wanted * 0
+            outputs = run(model, rows | ({} if place is None else {"mc_token_ids": place}))
+            limit = allowed(wanted.double(), wanted)
+            call = f"GPT2DoubleHeadsModel(config, {settings | drops}).train()(**inputs).mc_logits"
+            expect.close(outputs.mc_logits, wanted, limit, call, inputs=rows, mc_token_ids=place)
+
+
 @applies_to(model_type("t5"), seq2seq, light)
 def test_encoder_alone_is_the_encoder(checkpoint, model, dtype, expect):
     """T5EncoderModel loads the encoder of the same files."""
@@ -114,21 +157,26 @@ def reconstruction_of(model, inputs, patch):
 
 
 @applies_to(model_type("vit", "deit"), light)
-def test_masked_patches_are_not_seen(checkpoint, expect, tmp_path):
+def test_masked_patches_are_not_seen(checkpoint, expect):
     """A model of masked images sees nothing of a masked patch, draws each at its place, and its loss is the mean error (Xie et al. 2022)."""
     patch, channels = checkpoint.config["patch_size"], checkpoint.config.get("num_channels", 3)
     options = {"image_size": 3 * patch, "encoder_stride": patch}
     name = {"vit": "ViT", "deit": "DeiT"}[checkpoint.model_type] + "ForMaskedImageModeling"
-    model = made(checkpoint, name, tmp_path, seed=10, **options)
+    model = drawn(checkpoint, name, seed=10, **options)
     draw = torch.Generator().manual_seed(57)
     image = torch.randn(2, channels, 3 * patch, 3 * patch, generator=draw)
     mask = torch.zeros(2, 9, dtype=torch.bool)
     mask[:, [0, 5]] = True
     where = mask.reshape(2, 3, 3).repeat_interleave(patch, 1).repeat_interleave(patch, 2)[:, None]
     outputs = run(model, {"pixel_values": image, "bool_masked_pos": mask})
+    learned = model.base_model.embeddings
+    wanted = (learned.mask_token + learned.position_embeddings)[:, -9:].detach().expand(2, -1, -1)
+    embedded = outputs.hidden_states[0][:, -9:]
+    limit = allowed(wanted.double(), wanted)
+    call = f"{name}(pixel_values=pixels, bool_masked_pos=mask)"
+    expect.close(embedded[mask], wanted[mask], limit, f"{call}.hidden_states[0], masked patches")
     other = torch.where(where, image + 1, image)
     changed = run(model, {"pixel_values": other, "bool_masked_pos": mask})
-    call = f"{name}(pixel_values=pixels, bool_masked_pos=mask)"
     limit = allowed(outputs.reconstruction.double(), outputs.reconstruction)
     wanted = reconstruction_of(model, {"pixel_values": image, "bool_masked_pos": mask}, patch)
     expect.close(outputs.reconstruction, wanted, limit, f"{call}.reconstruction")
@@ -153,11 +201,24 @@ def test_masked_patches_are_not_seen(checkpoint, expect, tmp_path):
 K_OF_SUM = 1e-5
 
 
+@applies_to(model_type("vit", "deit"), light)
+def test_class_token_is_pooled(checkpoint, expect):
+    """Without a head, the pooler makes of the class token what its layer and the configured activation make."""
+    name = {"vit": "ViTModel", "deit": "DeiTModel"}[checkpoint.model_type]
+    model = drawn(checkpoint, name, seed=12, pooler_act="relu", pooler_output_size=20)
+    inputs = {"pixel_values": pixels(checkpoint, seed=59)}
+    outputs, layer = run(model, inputs), model.pooler.dense
+    wanted = (outputs.last_hidden_state[:, 0] @ layer.weight.T + layer.bias).relu().detach()
+    limit = allowed(wanted.double(), wanted)
+    call = f"{name}(config, pooler_act='relu', pooler_output_size=20)(pixels).pooler_output"
+    expect.close(outputs.pooler_output, wanted, limit, call, inputs=inputs)
+
+
 @applies_to(model_type("deit"), light)
-def test_each_head_reads_its_own_token(checkpoint, expect, tmp_path):
+def test_each_head_reads_its_own_token(checkpoint, expect):
     """DeiT with its teacher: one head reads the class token, one the distillation token; the answer is their mean (Touvron et al. 2021, section 5.3)."""
     name = "DeiTForImageClassificationWithTeacher"
-    model = made(checkpoint, name, tmp_path, seed=11)
+    model = drawn(checkpoint, name, seed=11)
     inputs = {"pixel_values": pixels(checkpoint, seed=58)}
     outputs = run(model, inputs)
     states = run(model.deit, inputs).last_hidden_state

@@ -6,13 +6,19 @@ import json
 from dataclasses import replace
 
 from fixtures.agreement import agree_with_reference
-from fixtures.applicability import Predicate, applies_to, model_type, referenced
+from fixtures.applicability import (
+    Predicate,
+    applies_to,
+    encoder_decoder,
+    model_type,
+    referenced,
+)
 from fixtures.expect import Expect
-from fixtures.ids import batch, labels, pad_id, shifted
+from fixtures.ids import batch, eos_id, labels, pad_id, shifted
 from fixtures.lazy import torch, transformers
 from fixtures.loading import fresh_model
 from fixtures.oracle import judged, run
-from fixtures.tolerance import K, eps
+from fixtures.tolerance import K, allowed, eps, flattened
 from fixtures.weights import filled
 
 CLASSIFYING = ("SequenceClassification", "TokenClassification", "QuestionAnswering")
@@ -29,11 +35,16 @@ OFFERED = {
 }
 # The weights are drawn anew, four times and more: not those of a model that fills seconds.
 small = Predicate("under 10 MB of weights", lambda c: c.weight_bytes < 10_000_000)
-# What a task decides by itself, and what would keep the loss of three labels from being asked for.
+# What a class does by itself is the same for all its configurations.
+one_each = Predicate(
+    "one of each family",
+    lambda c: c.source != "built-in" or c.name in ("llama-bytes", f"{c.model_type}-random"),
+)
+# What a task decides by itself, and what would keep the loss of two labels from being asked for.
 OF_THE_TASK = ("architectures", "id2label", "label2id", "num_labels", "problem_type")
 
 
-def with_head(checkpoint, head, directory, labels=3, **settings):
+def with_head(checkpoint, head, directory, labels=2, **settings):
     """A checkpoint of the same configuration, but for settings, and another head, its weights drawn at random."""
     stated = checkpoint.stated()
     config = {n: v for n, v in stated.items() if n not in OF_THE_TASK} | settings
@@ -63,6 +74,8 @@ def test_other_heads_equal_reference(checkpoint, dtype, tmp_path):
         model, inputs, expect = fresh_model(other, dtype=dtype), batch(other), Expect(other)
         inputs |= labels(other, inputs)
         given = inputs
+        if checkpoint.kind == "encoder-decoder" and head == "SequenceClassification":
+            inputs["input_ids"][:, 3] = eos_id(checkpoint)  # between two texts, too
         if (
             checkpoint.model_type == "t5"
         ):  # its decoder reads the text, but where tokens are classified
@@ -70,8 +83,12 @@ def test_other_heads_equal_reference(checkpoint, dtype, tmp_path):
             inputs["decoder_input_ids"] = shifted(other, inputs["input_ids"])
         if head == "TokenClassification":
             inputs = given
-        outputs = run(model, given)
-        agree_with_reference(expect, outputs, inputs, dtype, f"{type(model).__name__}(**inputs)")
+        columns = {name: given[name][:, None] for name in given if name.endswith("_positions")}
+        outputs, call = run(model, given | columns), f"{type(model).__name__}(**inputs)"
+        agree_with_reference(expect, outputs, inputs, dtype, call)
+        wanted = judged(other, inputs, dtype)[0].keys() - {"last_hidden_state"}
+        left_out = sorted(wanted - flattened(outputs).keys())
+        expect.equal(left_out, [], f"outputs left out by {call}", inputs=inputs)
 
 
 scaled = Predicate(
@@ -90,18 +107,21 @@ def test_wide_heads_equal_reference(checkpoint, dtype, tmp_path):
     agree_with_reference(Expect(other), run(model, inputs), inputs, dtype, call)
 
 
-@applies_to(referenced, small, model_type(*OFFERED))
+@applies_to(referenced, small, model_type(*OFFERED), one_each)
 def test_loss_follows_the_labels(checkpoint, dtype, expect, tmp_path):
-    """Told no problem_type, a classifier takes several numbers for labels of their own, one for a regression."""
-    several = with_head(checkpoint, "SequenceClassification", tmp_path / "several")
-    one = with_head(checkpoint, "SequenceClassification", tmp_path / "one", labels=1)
+    """Told no problem_type, a classifier takes several numbers for labels of their own, one for a regression; told one, it obeys."""
+    head, numeric = "SequenceClassification", {"problem_type": "regression"}
+    several = with_head(checkpoint, head, tmp_path / "several")
+    one = with_head(checkpoint, head, tmp_path / "one", labels=1)
+    told = with_head(checkpoint, head, tmp_path / "told", **numeric)
     inputs = batch(several)
     rows = len(inputs["input_ids"])
-    yes_or_no = (torch.arange(rows * 3).reshape(rows, 3) % 2).float()
+    yes_or_no = (torch.arange(rows * 2).reshape(rows, 2) % 3 > 0).float()
     functional, numbers = torch.nn.functional, torch.linspace(-1, 1, rows)
     for other, targets, loss in (
         (several, yes_or_no, functional.binary_cross_entropy_with_logits),
         (one, numbers, lambda logits, wanted: functional.mse_loss(logits[:, 0], wanted)),
+        (told, yes_or_no, functional.mse_loss),
     ):
         model = fresh_model(other, dtype=dtype)
         outputs = run(model, {**inputs, "labels": targets})
@@ -127,9 +147,89 @@ def test_choices_are_scored_each_alone(checkpoint, dtype, tmp_path):
     config = {**other.config, "architectures": ["BertForSequenceClassification"]}
     (directory / "config.json").write_text(json.dumps(config), encoding="utf-8")
     alike, expect = replace(other, path=directory), Expect(other)
-    exact, allowed = judged(alike, rows, dtype)
+    exact, limits = judged(alike, rows, dtype)
     scores = exact["logits"].reshape(2, 2)
     call = "AutoModelForMultipleChoice.from_pretrained(path)(**inputs)"
-    expect.close(outputs.logits, scores, allowed["logits"], f"{call}.logits", inputs=choices)
+    expect.close(outputs.logits, scores, limits["logits"], f"{call}.logits", inputs=choices)
     loss = torch.nn.functional.cross_entropy(scores, right)
-    expect.close(outputs.loss, loss, 2 * allowed["logits"], f"{call}.loss", inputs=choices)
+    expect.close(outputs.loss, loss, 2 * limits["logits"], f"{call}.loss", inputs=choices)
+
+
+TWO_LAYERS = ("dense", "out_proj")
+OF_BART = {"SequenceClassification": ("classifier_dropout", "classification_head", TWO_LAYERS)}
+ONE = ("classifier_dropout", "classifier", ())
+OF_LLAMA = {"TokenClassification": ("classifier_dropout", "score", ())}
+# family -> head -> the field that sets its dropout, the head, and its layers if it has several
+DROPPED = {
+    "bert": dict.fromkeys((*CLASSIFYING[:2], "MultipleChoice"), ONE),
+    "roberta": {
+        "SequenceClassification": ("classifier_dropout", "classifier", TWO_LAYERS),
+        "TokenClassification": ONE,
+        "MultipleChoice": ("hidden_dropout_prob", "classifier", ()),
+    },
+    "distilbert": {
+        "SequenceClassification": ("seq_classif_dropout", "classifier", ()),
+        "MultipleChoice": ("seq_classif_dropout", "classifier", ()),
+        "TokenClassification": ("dropout", "classifier", ()),
+        "QuestionAnswering": ("qa_dropout", "qa_outputs", ()),
+    },
+    "gpt2": {"TokenClassification": ONE},
+    "llama": OF_LLAMA,
+    "mistral": OF_LLAMA,
+    "t5": OF_BART | {"TokenClassification": ONE},
+    "bart": OF_BART,
+    "mbart": OF_BART,
+}
+
+
+def drawn(checkpoint, head, **fields):
+    """A model of the checkpoint's configuration, but for some fields, and another head, never saved."""
+    stated = {n: v for n, v in checkpoint.stated().items() if n not in OF_THE_TASK}
+    stated["pad_token_id"] = pad_id(checkpoint)
+    config = transformers.AutoConfig.for_model(**stated)
+    for name, value in fields.items():
+        setattr(config, name, value)
+    config._attn_implementation = "eager"
+    loader = getattr(transformers, f"AutoModelFor{head}")
+    return filled(loader.from_config(config), seed=13).eval()
+
+
+def dropping(checkpoint, head, field):
+    """The same in training; all it drops out is by this field, and wholly."""
+    fields = vars(drawn(checkpoint, head).config)
+    still = {name: 0.0 for name in fields if "drop" in name}
+    return drawn(checkpoint, head, **still | {field: 1.0}).train()
+
+
+@applies_to(referenced, small, model_type(*OFFERED), ~encoder_decoder, one_each)
+def test_other_heads_take_embeddings(checkpoint, expect):
+    """Each head that a family has gives for embeddings that the caller looks up what it gives for the ids."""
+    inputs = batch(checkpoint, [12, 12])
+    for head in other_heads(checkpoint):
+        model = drawn(checkpoint, head)
+        embedded = {name: value for name, value in inputs.items() if name != "input_ids"}
+        embedded["inputs_embeds"] = model.get_input_embeddings()(inputs["input_ids"]).detach()
+        value, wanted = (flattened(run(model, each)) for each in (embedded, inputs))
+        for name in wanted:
+            limit = allowed(wanted[name].double(), wanted[name])
+            call = f"{type(model).__name__}(inputs_embeds=embeddings, **inputs).{name}"
+            expect.close(value[name], wanted[name], limit, call, inputs=inputs)
+
+
+@applies_to(referenced, small, model_type(*DROPPED), one_each)
+def test_heads_drop_out_what_they_read(checkpoint, expect):
+    """In training, a dropout of one, set by the field for it alone, leaves each layer of a head nothing but zeros."""
+    rows = batch(checkpoint, [12, 9, 12, 7])
+    rows = {name: rows[name] for name in ("input_ids", "attention_mask")}
+    if checkpoint.kind == "encoder-decoder":
+        rows["input_ids"][:, 3] = eos_id(checkpoint)
+    choices = {name: value.reshape(2, 2, -1) for name, value in rows.items()}
+    for head, (field, name, layers) in DROPPED[checkpoint.model_type].items():
+        model, read = dropping(checkpoint, head, field), []
+        for layer in layers or ("",):
+            part = model.get_submodule(f"{name}.{layer}".rstrip("."))
+            part.register_forward_pre_hook(lambda _, given, read=read: read.append(given[0]))
+        run(model, choices if head == "MultipleChoice" else rows, output_attentions=False)
+        largest = [float(value.abs().max()) for value in read]
+        call = f"largest numbers that {name} reads in {type(model).__name__}(config, {field}=1.0)"
+        expect.equal(largest, [0.0] * len(layers or [0]), call, inputs=rows)

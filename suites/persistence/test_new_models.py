@@ -23,13 +23,22 @@ from fixtures.shapes import label_count
 
 SPREAD = 0.05  # no family's default
 SIGMAS = 6  # of a few hundred weights, none strays further by chance
-SPREAD_NAMES = ("initializer_range", "init_std")
-DRAWN = ("bert", "roberta", "distilbert", "gpt2", "llama", "mistral", "bart", "mbart", "vit")
+SPREAD_NAMES = ("initializer_range", "init_std", "initializer_factor")
+DRAWN = tuple("bert roberta distilbert gpt2 llama mistral t5 bart mbart vit".split())
+# T5's matrices, the inputs that each of their outputs sums up, and scores that have no scale of their own.
+T5_SUMS = {"wo": ("d_ff",), "q": ("d_model", "d_kv"), "o": ("num_heads", "d_kv")}
+T5_SUMS |= dict.fromkeys(("k", "v", "wi", "wi_0", "wi_1", "relative_attention_bias"), ("d_model",))
 small = Predicate("under 10 MB of weights", lambda c: c.weight_bytes < 10_000_000)
 
 
 def spread_of(config, name):
-    """The standard deviation of a new weight; GPT-2's last ones in a block are narrower (Radford et al. 2019, 2.3)."""
+    """The standard deviation of a new weight.
+
+    GPT-2's last ones in a block are narrower (Radford et al. 2019, 2.3), T5's fit the number of its inputs (Mesh TensorFlow).
+    """
+    if config.model_type == "t5":
+        summed = T5_SUMS.get(name.split(".")[-2], ())
+        return SPREAD / math.sqrt(math.prod(getattr(config, field) for field in summed))
     if config.model_type == "gpt2" and name.endswith("c_proj.weight"):
         return SPREAD / math.sqrt(2 * config.n_layer)
     return SPREAD
@@ -37,7 +46,7 @@ def spread_of(config, name):
 
 @applies_to(any_model, model_type(*DRAWN), small)
 def test_new_weights_are_drawn_as_configured(checkpoint, expect):
-    """New matrices are drawn around zero with the configuration's spread, new biases are zero, new norms one."""
+    """New matrices are drawn around zero with the configuration's spread, new biases are zero, new norms even."""
     settings = checkpoint.stated() | dict.fromkeys(SPREAD_NAMES, SPREAD)
     config = transformers.AutoConfig.for_model(**settings)
     torch.manual_seed(3)
@@ -45,7 +54,8 @@ def test_new_weights_are_drawn_as_configured(checkpoint, expect):
     call = f"{type(model).__name__}(config).get_parameter"
     for name, value in model.requires_grad_(False).named_parameters():
         if value.dim() == 1:
-            wanted = torch.ones_like(value) if name.endswith("weight") else torch.zeros_like(value)
+            norm = SPREAD if config.model_type == "t5" else 1.0  # its factor is in norms, too
+            wanted = torch.full_like(value, norm if name.endswith("weight") else 0.0)
             expect.equal(value, wanted, f"{call}({name!r})")
         elif "mask_token" not in name and not config.to_dict().get("sinusoidal_pos_embds"):
             wanted, count = spread_of(config, name), value.numel()
@@ -56,7 +66,7 @@ def test_new_weights_are_drawn_as_configured(checkpoint, expect):
             expect.true(near and right, (mean, spread), text, f"{call}({name!r})")
 
 
-@applies_to(text_model, model_type(*DRAWN), loader_sample)
+@applies_to(text_model, model_type(*DRAWN), ~model_type("t5"), loader_sample)
 def test_new_rows_are_drawn_as_configured(checkpoint, fresh, expect):
     """Rows added by resizing with mean_resizing=False are drawn around zero with the configuration's spread."""
     model, _ = fresh()

@@ -219,4 +219,41 @@ FAULTS = [
         ("test_generate_returns_its_cache",),
         "gpt2-counting",
     ),
+    Fault(
+        "sampled-beams-are-the-best",
+        "Beams that should be sampled are the likeliest.",
+        edit(GENERATE + "_get_top_k_continuations", ("if do_sample:", "if False:")),
+        ("test_sampled_beams_follow_the_distribution",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "beams-too-few-for-their-ends",
+        "Beam search looks at two continuations for each beam, however many end tokens there are.",
+        edit(
+            GENERATE + "_beam_search",
+            ("max(2, 1 + n_eos_tokens) * num_beams", "2 * num_beams"),
+        ),
+        ("test_beams_equal_textbook",),
+        "bart-random",
+    ),
+    Fault(
+        "entropy-unbounded",
+        "top_h keeps every token whose share of the entropy is in the whole of it.",
+        edit(
+            "generation.logits_process:TopHLogitsWarper.__call__",
+            ("(dist.entropy() * self.top_h)", "dist.entropy()"),
+        ),
+        ("test_sampled_scores_equal_textbook",),
+        "gpt2-random",
+    ),
+    Fault(
+        "all-stop-strings-needed",
+        "Of several stop strings generation waits for all.",
+        edit(
+            "generation.stopping_criteria:StopStringCriteria.__call__",
+            ("torch.any(string_matches, dim=-1)", "torch.all(string_matches, dim=-1)"),
+        ),
+        ("test_stop_strings_stop",),
+        "gpt2-counting",
+    ),
 ]

@@ -6,6 +6,8 @@ from suites.meta.edits import edit
 from suites.meta.faults import Fault
 from suites.meta.places import BART, BERT, GPT2, MBART, ROBERTA, T5
 
+DROPPED = ("test_what_is_attended_across_is_dropped",)
+
 FAULTS = [
     Fault(
         "bert-cross-attends-to-itself",
@@ -169,5 +171,61 @@ FAULTS = [
         ),
         ("test_cross_attention_reads_normed_states",),
         "gpt2-random",
+    ),
+    Fault(
+        "cross-attention-weights-never-dropped",
+        "BERT as a decoder drops out no weight of its cross-attention.",
+        edit(
+            BERT + "BertCrossAttention.forward",
+            ("dropout=0.0 if not self.training else self.dropout.p", "dropout=0.0"),
+        ),
+        DROPPED,
+        "bert-random",
+    ),
+    Fault(
+        "cross-attention-never-dropped",
+        "GPT-2 drops out what its self-attention hands on, but not what its cross-attention does.",
+        edit(
+            GPT2 + "GPT2Attention.forward",
+            (
+                "attn_output = self.resid_dropout(attn_output)",
+                "attn_output = attn_output if is_cross_attention else self.resid_dropout(attn_output)",
+            ),
+        ),
+        DROPPED,
+        "gpt2-random",
+    ),
+    Fault(
+        "half-shifts-its-labels",
+        "BART's decoder alone is trained on the token after the one its caller says follows.",
+        edit(
+            BART + "BartForCausalLM.forward",
+            (
+                "logits.view(-1, self.config.vocab_size), labels.view(-1)",
+                "logits[:, :-1].reshape(-1, self.config.vocab_size), labels[:, 1:].reshape(-1)",
+            ),
+        ),
+        ("test_decoding_layers_learn_the_next_token",),
+        "bart-random",
+    ),
+    Fault(
+        "given-encoder-outputs-swapped",
+        "BART takes the encoder's attentions it is given for its states.",
+        edit(
+            BART + "BartModel.forward",
+            (
+                "encoder_outputs[1] if len(encoder_outputs) > 1",
+                "encoder_outputs[2] if len(encoder_outputs) > 1",
+            ),
+        ),
+        ("test_encoder_outputs_may_be_given",),
+        "bart-random",
+    ),
+    Fault(
+        "mbart-classifies-at-the-first-end",
+        "mBART classifies a text at the first of its end tokens.",
+        edit(MBART + "MBartForSequenceClassification.forward", ("[:, -1, :]", "[:, 0, :]")),
+        ("test_other_heads_equal_reference",),
+        "mbart-random",
     ),
 ]

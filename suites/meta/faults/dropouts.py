@@ -9,6 +9,7 @@ from suites.meta.places import BART, BERT, DISTILBERT, GPT2, ROBERTA, T5, VIT
 CHECK = ("test_dropping_everything_silences_the_branch",)
 PLACES = ("test_each_place_drops_everything",)
 EMBEDDED = ("test_embeddings_are_dropped_out",)
+HEADS = ("test_heads_drop_out_what_they_read",)
 
 FAULTS = [
     Fault(
@@ -249,5 +250,58 @@ FAULTS = [
         ),
         ("test_dropped_layers_are_skipped",),
         "bart-random",
+    ),
+    Fault(
+        "choices-never-dropped",
+        "BERT scores choices without dropout.",
+        edit(
+            BERT + "BertForMultipleChoice.forward",
+            ("pooled_output = self.dropout(pooled_output)", "pass"),
+        ),
+        HEADS,
+        "bert-random",
+    ),
+    Fault(
+        "choices-dropped-by-another-field",
+        "DistilBERT drops out of what its choices are scored by as its layers do.",
+        edit(
+            DISTILBERT + "DistilBertForMultipleChoice.__init__",
+            ("config.seq_classif_dropout", "config.dropout"),
+        ),
+        HEADS,
+        "distilbert-random",
+    ),
+    Fault(
+        "t5-classifies-without-dropout",
+        "T5's classifier drops out behind its first layer only.",
+        edit(
+            T5 + "T5ClassificationHead.forward",
+            ("hidden_states = self.dropout(hidden_states)", "pass"),
+        ),
+        HEADS,
+        "t5-random",
+    ),
+    Fault(
+        "bart-classifies-without-dropout",
+        "BART's classifier drops out in front of its first layer only.",
+        edit(
+            BART + "BartClassificationHead.forward",
+            (
+                "hidden_states = torch.tanh(hidden_states)\n    hidden_states = self.dropout(hidden_states)",
+                "hidden_states = torch.tanh(hidden_states)",
+            ),
+        ),
+        HEADS,
+        "bart-random",
+    ),
+    Fault(
+        "summary-never-dropped",
+        "GPT-2's summary of a text knows one dropout, the last.",
+        edit(
+            GPT2 + "GPT2SequenceSummary.forward",
+            ("output = self.first_dropout(output)", "pass"),
+        ),
+        ("test_choices_are_summarised_as_configured",),
+        "gpt2-random",
     ),
 ]

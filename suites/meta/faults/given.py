@@ -167,4 +167,14 @@ FAULTS = [
         ("test_padded_prompts_are_read_in_place",),
         "llama-chat",
     ),
+    Fault(
+        "embeddings-classified-at-the-first-token",
+        "GPT-2's classifier, given embeddings, classifies the first token.",
+        edit(
+            "models.gpt2.modeling_gpt2:GPT2ForSequenceClassification.forward",
+            ("last_non_pad_token = -1\n        logger", "last_non_pad_token = 0\n        logger"),
+        ),
+        ("test_other_heads_take_embeddings",),
+        "gpt2-random",
+    ),
 ]

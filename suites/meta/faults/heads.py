@@ -8,6 +8,8 @@ from suites.meta.places import BART, BERT, DISTILBERT, GPT2, MBART, ROBERTA, T5,
 
 CAPTURE = "utils.output_capturing:"
 
+SUMMARISED = ("test_choices_are_summarised_as_configured",)
+
 FAULTS = [
     Fault(
         "pooler-without-tanh",
@@ -294,6 +296,39 @@ FAULTS = [
             ("labels[..., 1:]", "labels[..., :-1]"),
         ),
         ("test_double_heads_are_the_two_heads",),
+        "gpt2-random",
+    ),
+    Fault(
+        "summary-never-squashed",
+        "GPT-2's summary of a text has no activation.",
+        edit(
+            GPT2 + "GPT2SequenceSummary.__init__",
+            (
+                "get_activation(activation_string) if activation_string else nn.Identity()",
+                "nn.Identity()",
+            ),
+        ),
+        SUMMARISED,
+        "gpt2-counting",
+    ),
+    Fault(
+        "summary-of-the-wrong-end",
+        "GPT-2 told to summarise by the first token takes the last.",
+        edit(
+            GPT2 + "GPT2SequenceSummary.forward",
+            ("hidden_states[:, 0]", "hidden_states[:, -1]"),
+        ),
+        SUMMARISED,
+        "gpt2-random",
+    ),
+    Fault(
+        "summary-of-the-token-before",
+        "GPT-2 told no place summarises by the last token but one.",
+        edit(
+            GPT2 + "GPT2SequenceSummary.forward",
+            ("hidden_states.shape[-2] - 1", "hidden_states.shape[-2] - 2"),
+        ),
+        SUMMARISED,
         "gpt2-random",
     ),
 ]

@@ -162,4 +162,54 @@ FAULTS = [
         ("test_half_precision_loss_is_not_rounded",),
         "llama-chat",
     ),
+    Fault(
+        "loss-left-out",
+        "LLaMA's token classifier returns no loss.",
+        edit(
+            "modeling_layers:GenericForTokenClassification.forward",
+            ("if labels is not None:", "if False:"),
+        ),
+        ("test_other_heads_equal_reference",),
+        "llama-bytes",
+    ),
+    Fault(
+        "attentions-left-out",
+        "BART's classifier does not hand on how its encoder attends.",
+        edit(
+            "models.bart.modeling_bart:BartForSequenceClassification.forward",
+            ("encoder_attentions=outputs.encoder_attentions,", ""),
+        ),
+        ("test_other_heads_equal_reference",),
+        "bart-random",
+    ),
+    Fault(
+        "positions-in-a-column-refused",
+        "BERT's question answering takes positions in a row only.",
+        edit(
+            "models.bert.modeling_bert:BertForQuestionAnswering.forward",
+            ("if len(start_positions.size()) > 1:", "if False:"),
+        ),
+        ("test_other_heads_equal_reference",),
+        "bert-random",
+    ),
+    Fault(
+        "two-labels-are-two-questions",
+        "A classifier of two labels, told no problem_type, is trained as if a text could have both.",
+        edit(
+            "loss.loss_utils:ForSequenceClassificationLoss",
+            ("if num_labels > 1 and", "if num_labels > 2 and"),
+        ),
+        ("test_other_heads_equal_reference",),
+        "mistral-random",
+    ),
+    Fault(
+        "problem-type-unheard",
+        "T5's classifier decides by its labels what it is trained for, whatever it was told.",
+        edit(
+            "models.t5.modeling_t5:T5ForSequenceClassification.forward",
+            ("if self.config.problem_type is None:", "if True:"),
+        ),
+        ("test_loss_follows_the_labels",),
+        "t5-random",
+    ),
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from suites.meta.edits import edit
 from suites.meta.faults import Fault
-from suites.meta.places import BART, BERT, DISTILBERT, GPT2, MBART, ROBERTA, T5, VIT
+from suites.meta.places import BART, BERT, DEIT, DISTILBERT, GPT2, MBART, ROBERTA, T5, VIT
 
 GENERIC = "modeling_layers:Generic"
 
@@ -361,5 +361,32 @@ FAULTS = [
         ),
         ("test_masked_patches_are_not_seen",),
         "vit-random",
+    ),
+    Fault(
+        "deit-masks-with-nothing",
+        "DeiT puts zeros in the place of masked patches, not what it learned for them.",
+        edit(
+            DEIT + "DeiTEmbeddings.forward",
+            ("embeddings * (1.0 - mask) + mask_tokens * mask", "embeddings * (1.0 - mask)"),
+        ),
+        ("test_masked_patches_are_not_seen",),
+        "deit-shapes",
+    ),
+    Fault(
+        "vit-pools-the-last-patch",
+        "ViT's pooler reads the last patch.",
+        edit(VIT + "ViTPooler.forward", ("hidden_states[:, 0]", "hidden_states[:, -1]")),
+        ("test_class_token_is_pooled",),
+        "vit-random",
+    ),
+    Fault(
+        "deit-pools-without-activation",
+        "DeiT's pooler is a linear layer.",
+        edit(
+            DEIT + "DeiTPooler.forward",
+            ("pooled_output = self.activation(pooled_output)", "pass"),
+        ),
+        ("test_class_token_is_pooled",),
+        "deit-shapes",
     ),
 ]

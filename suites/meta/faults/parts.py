@@ -272,4 +272,21 @@ FAULTS = [
         ("test_each_activation_is_the_one_named",),
         "bert-random",
     ),
+    Fault(
+        "t5-feed-forward-drawn-as-if-narrow",
+        "T5's new feed-forward weights fit as many inputs as a state is wide.",
+        edit(
+            T5 + "T5PreTrainedModel._init_weights",
+            ("(self.config.d_ff) ** -0.5", "(self.config.d_model) ** -0.5"),
+        ),
+        ("test_new_weights_are_drawn_as_configured",),
+        "t5-reverse",
+    ),
+    Fault(
+        "embeddings-stay",
+        "GPT-2 keeps its embeddings when it is given others.",
+        edit(GPT2 + "GPT2Model.set_input_embeddings", ("self.wte = new_embeddings", "pass")),
+        ("test_embeddings_can_be_replaced",),
+        "gpt2-random",
+    ),
 ]

@@ -241,7 +241,7 @@ FAULTS = [
             ),
         ),
         ("test_loss_follows_the_labels",),
-        "bert-masked",
+        "bert-random",
     ),
     Fault(
         "generic-regression-by-absolute-error",
@@ -251,7 +251,7 @@ FAULTS = [
             ("loss_fct = MSELoss()", "loss_fct = nn.L1Loss()"),
         ),
         ("test_loss_follows_the_labels",),
-        "llama-chat",
+        "llama-bytes",
     ),
     Fault(
         "new-rows-at-zero",
