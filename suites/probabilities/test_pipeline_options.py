@@ -158,7 +158,8 @@ def test_conversations_are_continued(checkpoint, tokenizer, model, expect):
     rendered = tokenizer.apply_chat_template(talk, tokenize=False, add_generation_prompt=True)
     ids = tokenizer(rendered, add_special_tokens=False, return_tensors="pt")["input_ids"]
     with torch.no_grad():
-        out = model.generate(ids.to(model.device), attention_mask=torch.ones_like(ids), **GREEDY)
+        mask = torch.ones_like(ids)
+        out = write.model.generate(ids.to(model.device), attention_mask=mask, **GREEDY)
     new = tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True)
     value = write(talk, **GREEDY)[0]["generated_text"]
     call = "pipeline('text-generation', model=model, tokenizer=tokenizer)(talk, **options)[0]['generated_text']"
@@ -197,7 +198,7 @@ def test_every_returned_sequence_is_shown(checkpoint, tokenizer, model, expect):
     inputs = tokenizer(TEXTS[1], return_tensors="pt").to(model.device)
     inputs.pop("token_type_ids", None)
     with torch.no_grad():
-        ids = model.generate(**inputs, **options)
+        ids = write.model.generate(**inputs, **options)
     rows = write(TEXTS[1], return_tensors=True, **options)
     call = "pipeline('text-generation', model=model, tokenizer=tokenizer)(text, return_tensors=True, **options)"
     value = [row["generated_token_ids"] for row in rows]

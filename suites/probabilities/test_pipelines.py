@@ -289,7 +289,7 @@ def test_text_generation_ids(checkpoint, tokenizer, model, expect):
     inputs = tokenizer(text, return_tensors="pt").to(model.device)
     inputs.pop("token_type_ids", None)
     with torch.no_grad():
-        wanted = model.generate(**inputs, **options)[0]
+        wanted = write.model.generate(**inputs, **options)[0]
     call = f"{PIPE}('text-generation', model=model, tokenizer=tokenizer)(text, return_tensors=True, **options)"
     expect.equal(row["generated_token_ids"], wanted, call, text=text, options=options)
 

@@ -33,7 +33,7 @@ def test_prompts_are_encoded_as_told(checkpoint, tokenizer, model, expect, speci
     for prefix in ("", "So it is. "):
         given = {**options, "prefix": prefix} if prefix else options
         value = write(TEXT, **given, **WRITTEN)[0]["generated_text"]
-        wanted = continued(model, tokenizer, prefix + TEXT, special)
+        wanted = continued(write.model, tokenizer, prefix + TEXT, special)
         call = "pipeline('text-generation', model=model, tokenizer=tokenizer)(text, **options)"
         expect.equal(value.strip(), wanted.strip(), call, text=TEXT, options=given)
 
@@ -46,7 +46,7 @@ def test_an_assistants_message_is_continued(checkpoint, tokenizer, model, expect
     options = {"tokenize": False, "continue_final_message": True}
     rendered = tokenizer.apply_chat_template(talk, **options)
     value = write(talk, **WRITTEN)[0]["generated_text"]
-    wanted = continued(model, tokenizer, rendered, False)
+    wanted = continued(write.model, tokenizer, rendered, False)
     call = "pipeline('text-generation', model=model, tokenizer=tokenizer)(talk, **options)[0]['generated_text']"
     expect.equal(value[:-1], talk[:-1], f"{call}[:-1]", talk=talk)
     last = value[-1]["content"]
