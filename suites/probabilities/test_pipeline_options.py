@@ -13,6 +13,7 @@ from fixtures.applicability import (
     head,
     kind,
     light,
+    room_for_pairs,
     tokenizer,
 )
 from fixtures.chat import converses
@@ -51,7 +52,12 @@ def test_function_to_apply_is_applied(checkpoint, tokenizer, model, expect, func
 
 
 @applies_to(
-    tokenizer, head("SequenceClassification"), encoder, light, offers("text-classification")
+    tokenizer,
+    head("SequenceClassification"),
+    encoder,
+    room_for_pairs,
+    light,
+    offers("text-classification"),
 )
 def test_pairs_are_classified_as_pairs(checkpoint, tokenizer, model, expect):
     """A text with a second one is classified as the tokenizer's encoding of both."""
@@ -70,6 +76,7 @@ def test_pairs_are_classified_as_pairs(checkpoint, tokenizer, model, expect):
     head("SequenceClassification"),
     encoder,
     several,
+    room_for_pairs,
     light,
     offers("zero-shot-classification"),
 )
