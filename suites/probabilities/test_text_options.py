@@ -6,7 +6,7 @@ import pytest
 
 from fixtures.answering import logits_of
 from fixtures.applicability import applies_to, encoder, head, kind, light, tokenizer
-from fixtures.chat import converses
+from fixtures.chat import shows_words
 from fixtures.lazy import torch
 from fixtures.pipelines import continues_text, offers, pipe
 
@@ -38,7 +38,7 @@ def test_prompts_are_encoded_as_told(checkpoint, tokenizer, model, expect, speci
         expect.equal(value.strip(), wanted.strip(), call, text=TEXT, options=given)
 
 
-@applies_to(tokenizer, kind("decoder"), head("CausalLM"), converses, light)
+@applies_to(tokenizer, kind("decoder"), head("CausalLM"), shows_words, light)
 def test_an_assistants_message_is_continued(checkpoint, tokenizer, model, expect):
     """A conversation that ends with the assistant's words is continued in that message."""
     write = pipe("text-generation", model, tokenizer=tokenizer)
