@@ -54,6 +54,12 @@ CONTENTS = {
         header(tensor([1]) | {"b": tensor([1])["a"]}, b"0000"),
         "two's",
     ),
+    "image of no rows": (
+        "preprocessor_config.json",
+        b'{"size": {"height": 0, "width": 9}}',
+        "size",
+    ),
+    "deviation of zero": ("preprocessor_config.json", b'{"image_std": [0.5, 0]}', "image_std"),
     "architectures a word": (
         "config.json",
         merged("bert-sentiment", "config.json", architectures="BertModel"),
