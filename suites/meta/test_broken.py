@@ -59,6 +59,7 @@ CONTENTS = {
         b'{"size": {"height": 0, "width": 9}}',
         "size",
     ),
+    "image of a mile": ("preprocessor_config.json", b'{"size": 1000000}', "size"),
     "deviation of zero": ("preprocessor_config.json", b'{"image_std": [0.5, 0]}', "image_std"),
     "architectures a word": (
         "config.json",
