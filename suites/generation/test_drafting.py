@@ -16,7 +16,7 @@ from fixtures.generating import (
     start_of,
 )
 from fixtures.ids import batch, ordinary_ids
-from fixtures.lazy import torch
+from fixtures.lazy import torch, transformers
 from fixtures.oracle import own_tolerance
 
 DRAFTERS = ("model", "prompt")
@@ -99,8 +99,10 @@ def marked(model, marker):
     head = other.get_output_embeddings()
     mark = torch.tensor([marker], device=model.device)
     head.register_forward_hook(lambda module, given, logits: logits.index_fill(-1, mark, MARKED))
-    other.generation_config.num_assistant_tokens = 2  # no draft beyond a short table of positions
-    other.generation_config.num_assistant_tokens_schedule = "constant"
+    # no draft beyond a short table of positions, no setting of the file's
+    other.generation_config = transformers.GenerationConfig(
+        num_assistant_tokens=2, num_assistant_tokens_schedule="constant"
+    )
     return other
 
 

@@ -18,6 +18,7 @@ from fixtures.applicability import (
     text_model,
     tokenizer,
     unquantised,
+    whole_cache,
 )
 from fixtures.generating import (
     continued,
@@ -229,11 +230,11 @@ def test_generate_returns_its_insides(checkpoint, model, dtype, expect):
             expect.close(out[name][layer], wanted, limit, call, prompt=prompt)
 
 
-@applies_to(generates, text_model, generation_sample)
+@applies_to(generates, text_model, generation_sample, whole_cache)
 @pytest.mark.parametrize("beams", [1, 2])
 def test_generate_returns_its_cache(checkpoint, model, expect, beams):
     """The cache that generate returns holds every token but the last, for each beam."""
-    prompt = prompts(checkpoint, 1)[0][:3]  # shorter than any window, which may roll
+    prompt = prompts(checkpoint, 1)[0][:3]  # shorter than the windows, which may roll
     settings = {"num_beams": beams, "eos_token_id": None, "max_new_tokens": 3}
     out = generate(model, checkpoint, [prompt], **settings)
     call = f"shape of cached keys of model.generate(ids, **{settings})"

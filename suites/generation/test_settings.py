@@ -9,6 +9,7 @@ from threading import Thread
 import pytest
 
 from fixtures.applicability import (
+    Predicate,
     applies_to,
     decoder,
     few_positions,
@@ -32,6 +33,8 @@ from fixtures.generating import (
 )
 from fixtures.ids import ordinary_ids
 from fixtures.lazy import torch, transformers
+
+unbounded = Predicate("no cap on logits", lambda c: not c.config.get("final_logit_softcapping"))
 
 
 def answer(model, prompt, **options):
@@ -119,7 +122,7 @@ def test_nothing_is_continued_from_the_beginning(checkpoint, model, expect):
     expect.equal(value, wanted, "model.generate()", bos_token_id=begin)
 
 
-@applies_to(generates, text_model, generation_sample)
+@applies_to(generates, text_model, generation_sample, unbounded)
 def test_invalid_numbers_can_be_removed(checkpoint, model, expect):
     """remove_invalid_values takes a logit that is no number for zero and an infinite one for the largest."""
     prompt, (none, most) = prompts(checkpoint, 1)[0], ordinary_ids(checkpoint)[3:5]

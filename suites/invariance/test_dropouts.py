@@ -168,7 +168,7 @@ def hoeffding(count) -> float:
     return math.sqrt(math.log(2 / ALARM) / (2 * count))
 
 
-@applies_to(model_type("bart", "mbart"), light)
+@applies_to(encoder_decoder, model_type("bart", "mbart"), light)
 def test_dropped_layers_are_skipped(checkpoint, model, dtype, expect):
     """A layerdrop of one skips all layers in training, and none otherwise (Fan et al. 2019)."""
     drops = {"encoder_layerdrop": 1.0, "decoder_layerdrop": 1.0}

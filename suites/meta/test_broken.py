@@ -54,6 +54,13 @@ CONTENTS = {
         header(tensor([1]) | {"b": tensor([1])["a"]}, b"0000"),
         "two's",
     ),
+    "image of no rows": (
+        "preprocessor_config.json",
+        b'{"size": {"height": 0, "width": 9}}',
+        "size",
+    ),
+    "image of a mile": ("preprocessor_config.json", b'{"size": 1000000}', "size"),
+    "deviation of zero": ("preprocessor_config.json", b'{"image_std": [0.5, 0]}', "image_std"),
     "architectures a word": (
         "config.json",
         merged("bert-sentiment", "config.json", architectures="BertModel"),
@@ -206,15 +213,34 @@ def test_healthy_directory_is_taken(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["config.json", "tokenizer.json", "vocab.txt", "chat_template.jinja"]
+    "name",
+    [
+        "config.json",
+        "tokenizer.json",
+        "vocab.txt",
+        "chat_template.jinja",
+        "additional_chat_templates/rag.jinja",
+    ],
 )
 def test_large_file_is_not_read(tmp_path: Path, name: str) -> None:
     """A file far larger than any that is published is refused by its size."""
-    file = copy(tmp_path) / name
+    directory = copy(tmp_path)
+    file = directory / name
+    file.parent.mkdir(exist_ok=True)
     with file.open("ab") as stream:
         stream.truncate(4_000_000_000)
     with pytest.raises(UserError, match=f"{name}: 4000000000 bytes, more than"):
-        chosen_checkpoints([str(file.parent)])
+        chosen_checkpoints([str(directory)])
+
+
+@pytest.mark.parametrize("names", [["default", "rag"], ["rag", "tool_use"]])
+def test_named_templates_alone_are_no_default(tmp_path: Path, names: list[str]) -> None:
+    """Where no template is the default a conversation must name one: no check is owed one without."""
+    directory = copy(tmp_path)
+    templates = [{"name": name, "template": "{{ messages }}"} for name in names]
+    told = merged("bert-sentiment", "tokenizer_config.json", chat_template=templates)
+    (directory / "tokenizer_config.json").write_bytes(told)
+    assert ("chat-template" in infer_traits(directory)) is ("default" in names)
 
 
 @pytest.mark.parametrize("name", ["/" + "a" * 9999, "~nobody-of-that-name/x"])

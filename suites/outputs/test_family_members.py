@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from fixtures.agreement import agree_with_itself
-from fixtures.applicability import Predicate, applies_to, light, model_type, seq2seq
+from fixtures.applicability import (
+    Predicate,
+    applies_to,
+    light,
+    model_type,
+    seq2seq,
+    square_patches,
+)
 from fixtures.ids import batch, pixels
 from fixtures.lazy import torch, transformers
 from fixtures.loading import SAFE, dtype_argument
@@ -156,7 +163,7 @@ def reconstruction_of(model, inputs, patch):
     return values.reshape(len(states), -1, 3 * patch, 3 * patch).detach()
 
 
-@applies_to(model_type("vit", "deit"), light)
+@applies_to(model_type("vit", "deit"), square_patches, light)
 def test_masked_patches_are_not_seen(checkpoint, expect):
     """A model of masked images sees nothing of a masked patch, draws each at its place, and its loss is the mean error (Xie et al. 2022)."""
     patch, channels = checkpoint.config["patch_size"], checkpoint.config.get("num_channels", 3)

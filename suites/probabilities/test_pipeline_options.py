@@ -13,6 +13,7 @@ from fixtures.applicability import (
     head,
     kind,
     light,
+    room_for_pairs,
     tokenizer,
 )
 from fixtures.chat import converses
@@ -52,7 +53,12 @@ def test_function_to_apply_is_applied(checkpoint, tokenizer, model, expect, func
 
 
 @applies_to(
-    tokenizer, head("SequenceClassification"), encoder, light, offers("text-classification")
+    tokenizer,
+    head("SequenceClassification"),
+    encoder,
+    room_for_pairs,
+    light,
+    offers("text-classification"),
 )
 def test_pairs_are_classified_as_pairs(checkpoint, tokenizer, model, expect):
     """A text with a second one is classified as the tokenizer's encoding of both."""
@@ -76,6 +82,7 @@ def test_pairs_are_classified_as_pairs(checkpoint, tokenizer, model, expect):
     head("SequenceClassification"),
     encoder,
     several,
+    room_for_pairs,
     light,
     offers("zero-shot-classification"),
 )
@@ -164,7 +171,8 @@ def test_conversations_are_continued(checkpoint, tokenizer, model, expect):
     rendered = tokenizer.apply_chat_template(talk, tokenize=False, add_generation_prompt=True)
     ids = tokenizer(rendered, add_special_tokens=False, return_tensors="pt")["input_ids"]
     with torch.no_grad():
-        out = model.generate(ids.to(model.device), attention_mask=torch.ones_like(ids), **GREEDY)
+        mask = torch.ones_like(ids)
+        out = write.model.generate(ids.to(model.device), attention_mask=mask, **GREEDY)
     new = tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True)
     value = write(talk, **GREEDY)[0]["generated_text"]
     call = "pipeline('text-generation', model=model, tokenizer=tokenizer)(talk, **options)[0]['generated_text']"
@@ -205,7 +213,7 @@ def test_every_returned_sequence_is_shown(checkpoint, tokenizer, model, expect):
     inputs = tokenizer(TEXTS[1], return_tensors="pt").to(model.device)
     inputs.pop("token_type_ids", None)
     with torch.no_grad():
-        ids = model.generate(**inputs, **options)
+        ids = write.model.generate(**inputs, **options)
     rows = write(TEXTS[1], return_tensors=True, **options)
     call = "pipeline('text-generation', model=model, tokenizer=tokenizer)(text, return_tensors=True, **options)"
     value = [row["generated_token_ids"] for row in rows]

@@ -10,6 +10,7 @@ from fixtures.applicability import (
     encoder,
     head,
     light,
+    room_for_pairs,
     tokenizer,
     trait,
     vision,
@@ -149,6 +150,7 @@ def test_pictures_have_the_function_of_their_problem(checkpoint, processor, mode
     head("SequenceClassification"),
     encoder,
     several,
+    room_for_pairs,
     light,
     offers("zero-shot-classification"),
 )

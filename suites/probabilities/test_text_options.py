@@ -6,7 +6,7 @@ import pytest
 
 from fixtures.answering import logits_of
 from fixtures.applicability import applies_to, encoder, head, kind, light, tokenizer
-from fixtures.chat import converses
+from fixtures.chat import shows_words
 from fixtures.lazy import torch
 from fixtures.pipelines import continues_text, offers, pipe
 
@@ -34,7 +34,7 @@ def test_prompts_are_encoded_as_told(checkpoint, tokenizer, model, expect, speci
     for prefix in ("", "So it is. "):
         given = {**options, "prefix": prefix} if prefix else options
         value = write(TEXT, **given, **WRITTEN)[0]["generated_text"]
-        wanted = continued(model, tokenizer, prefix + TEXT, special)
+        wanted = continued(write.model, tokenizer, prefix + TEXT, special)
         call = "pipeline('text-generation', model=model, tokenizer=tokenizer)(text, **options)"
         expect.equal(value.strip(), wanted.strip(), call, text=TEXT, options=given)
 
@@ -53,12 +53,12 @@ def test_max_length_counts_no_prefix(checkpoint, tokenizer, model, expect):
     }
     value = write(TEXT, **given, **greedy, **SPACED)[0]["generated_text"]
     longer = {**greedy, "max_length": own + 2 + before}
-    wanted = continued(model, tokenizer, prefix + TEXT, True, options=longer)
+    wanted = continued(write.model, tokenizer, prefix + TEXT, True, options=longer)
     call = "pipeline('text-generation', model=model, tokenizer=tokenizer)(text, **options)"
     expect.equal(value.strip(), wanted.strip(), call, text=TEXT, options=given)
 
 
-@applies_to(tokenizer, kind("decoder"), head("CausalLM"), converses, light)
+@applies_to(tokenizer, kind("decoder"), head("CausalLM"), shows_words, light)
 def test_an_assistants_message_is_continued(checkpoint, tokenizer, model, expect):
     """A conversation that ends with the assistant's words is continued in that message."""
     write = pipe("text-generation", model, tokenizer=tokenizer)
@@ -66,7 +66,7 @@ def test_an_assistants_message_is_continued(checkpoint, tokenizer, model, expect
     options = {"tokenize": False, "continue_final_message": True}
     rendered = tokenizer.apply_chat_template(talk, **options)
     value = write(talk, **WRITTEN)[0]["generated_text"]
-    wanted = continued(model, tokenizer, rendered, False)
+    wanted = continued(write.model, tokenizer, rendered, False)
     call = "pipeline('text-generation', model=model, tokenizer=tokenizer)(talk, **options)[0]['generated_text']"
     expect.equal(value[:-1], talk[:-1], f"{call}[:-1]", talk=talk)
     last = value[-1]["content"]

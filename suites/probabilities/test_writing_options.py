@@ -64,7 +64,7 @@ def test_prompts_are_cut_as_told(checkpoint, tokenizer, model, expect, way):
         text = one_token(tokenizer)
         ids = write.tokenizer(text, return_tensors="pt", **options)["input_ids"]
     row = write(text, return_tensors=True, **options, **GREEDY)[0]
-    wanted = [*ids[0].tolist(), *generated(model, ids).tolist()]
+    wanted = [*ids[0].tolist(), *generated(write.model, ids).tolist()]
     call = f"(setattr(tokenizer, 'model_max_length', {ROOM}), {CALL}[0]['generated_token_ids'])[1]"
     expect.equal(row["generated_token_ids"], wanted, call, text=text, options=options)
 
@@ -74,7 +74,7 @@ def test_writing_ends_with_the_stop_sequence(checkpoint, tokenizer, model, expec
     """stop_sequence ends the text with its first occurrence."""
     write = pipe("text-generation", model, tokenizer=tokenizer)
     text = checkpoint.facts_of("greedy")[0].input
-    new = generated(model, tokenizer(text, return_tensors="pt")["input_ids"]).tolist()
+    new = generated(write.model, tokenizer(text, return_tensors="pt")["input_ids"]).tolist()
     whole, stop = spelled(tokenizer, new), spelled(tokenizer, new[1:2]).strip()
     value = write(text, stop_sequence=stop, **SHOWN, **GREEDY)[0]["generated_text"]
     options = {"stop_sequence": stop, **SHOWN, **GREEDY}
@@ -127,7 +127,7 @@ def test_conversations_are_rendered_as_told(checkpoint, tokenizer, model, expect
     asked = {"add_generation_prompt": True, "tokenize": False, **more}
     rendered = write.tokenizer.apply_chat_template(talk, **asked)
     ids = tokenizer(rendered, return_tensors="pt", add_special_tokens=False)["input_ids"]
-    wanted = spelled(tokenizer, generated(model, ids))
+    wanted = spelled(tokenizer, generated(write.model, ids))
     value = write(talk, **{given: option}, **GREEDY)[0]["generated_text"]
     call = f"{CALL.replace('text,', 'talk,')}[0]['generated_text']"
     expect.equal(value[:-1], talk, f"{call}[:-1]", talk=talk)

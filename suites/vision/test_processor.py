@@ -232,7 +232,7 @@ def test_channels_keep_their_order(checkpoint, processor, expect):
     """Red is the first channel, green the second, blue the third."""
     for channel, colour in enumerate(("red", "green", "blue")):
         image = swatch(colour)
-        value = pixels(processor, image, do_normalize=False)[0].mean((1, 2))
+        value = pixels(processor, image, do_normalize=False)[0].float().mean((1, 2))
         call = "processor(image, do_normalize=False, return_tensors='pt')['pixel_values'][0].mean((1, 2))"
         expect.equal(int(value.argmax()), channel, f"{call}.argmax()", image=source(image))
 
