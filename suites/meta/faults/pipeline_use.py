@@ -149,16 +149,6 @@ FAULTS = [
         "bert-sentiment",
     ),
     Fault(
-        "pipeline-saved-without-tokenizer",
-        "A pipeline saves its model and not its tokenizer.",
-        edit(
-            f"{SHARED}save_pretrained",
-            ("if self.tokenizer is not None", "if self.tokenizer is None"),
-        ),
-        ("test_a_saved_pipeline_answers_alike",),
-        "bert-sentiment",
-    ),
-    Fault(
         "pipeline-dtype-ignored",
         "A pipeline drops the torch_dtype it is asked for.",
         edit(
