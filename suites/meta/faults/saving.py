@@ -17,7 +17,11 @@ FAULTS = [
         "What from_pretrained is given for generation is overruled by the file.",
         edit(
             f"{GENERATION}from_dict",
-            ("{**config_dict, **kwargs}", "{**kwargs, **config_dict}"),
+            (
+                "config = cls(**{**config_dict, **kwargs})",
+                "config = cls(**{**kwargs, **config_dict})",
+            ),
+            ("config.update(**kwargs)", "config.update(**{**kwargs, **config_dict})"),
         ),
         ("test_generation_settings_of_every_kind_are_kept",),
         "gpt2-counting",
@@ -38,7 +42,7 @@ FAULTS = [
     Fault(
         "updates-of-generation-not-counted",
         "update gives back what it took, too.",
-        edit(f"{GENERATION}update", ("to_remove.append(key)", "pass")),
+        edit(f"{GENERATION}update", ("if key not in to_remove", "if key in kwargs")),
         ("test_generation_settings_of_every_kind_are_kept",),
         "gpt2-counting",
     ),
