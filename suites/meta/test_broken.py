@@ -328,6 +328,7 @@ TEMPLATES = {
     "escaping": "{{ ''.__class__.__mro__[1].__subclasses__()[0]() }}",
     "failing": "{{ 1 / 0 }}",
     "garbled": "{% for %}",
+    "refusing": "{{ raise_exception('translates, no more') }}",
 }
 
 
@@ -341,6 +342,7 @@ def test_hostile_template_takes_nothing(
     checkpoint = Checkpoint(name, tmp_path, "path", frozenset({"chat-template"}))
     assert chat.accepted(checkpoint, False) == []
     assert not chat.converses(checkpoint)
+    assert chat.refuses_all(checkpoint) is (name == "refusing")
     assert chat.ends(checkpoint) is (name not in ("endless", "long", "wide", "many"))
 
 
