@@ -87,6 +87,8 @@ def test_drafts_in_other_tokens_change_nothing(checkpoint, tokenizer, model, dty
     # a vocabulary of another size is what tells two tokenizers apart
     size = helper.get_input_embeddings().weight.shape[0]
     helper.resize_token_embeddings(size + 8, mean_resizing=False)
+    # no draft beyond a short table of positions, no setting of the file's
+    helper.generation_config = transformers.GenerationConfig(num_assistant_tokens=4)
     given = {"tokenizer": tokenizer, "assistant_tokenizer": tokenizer, "assistant_model": helper}
     plain = generate(model, checkpoint, [prompt])
     out = generate(model, checkpoint, [prompt], **given)

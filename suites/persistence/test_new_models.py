@@ -28,6 +28,7 @@ DRAWN = tuple("bert roberta distilbert gpt2 llama mistral t5 bart mbart vit".spl
 # T5's matrices, the inputs that each of their outputs sums up, and scores that have no scale of their own.
 T5_SUMS = {"wo": ("d_ff",), "q": ("d_model", "d_kv"), "o": ("num_heads", "d_kv")}
 T5_SUMS |= dict.fromkeys(("k", "v", "wi", "wi_0", "wi_1", "relative_attention_bias"), ("d_model",))
+T5_SUMS |= dict.fromkeys(("dense", "out_proj", "qa_outputs"), ("d_model",))
 small = Predicate("under 10 MB of weights", lambda c: c.weight_bytes < 10_000_000)
 
 

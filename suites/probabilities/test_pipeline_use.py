@@ -9,12 +9,12 @@ import pytest
 from fixtures.answering import logits_of
 from fixtures.applicability import (
     applies_to,
+    colour_processor,
     encoder,
     generation_sample,
     head,
     light,
     own_weights,
-    processor,
     tokenizer,
     unquantised,
 )
@@ -44,7 +44,7 @@ TASKS = {
 answers = light & (
     (head("SequenceClassification", "TokenClassification") & tokenizer)
     | (head("MaskedLM") & has_mask_token)
-    | (head("ImageClassification") & processor)
+    | (head("ImageClassification") & colour_processor)
     | continues_text
 )
 classifies = tokenizer & head("SequenceClassification") & light & offers("text-classification")
@@ -153,9 +153,7 @@ def test_a_pipeline_is_made_in_the_dtype_asked(checkpoint, expect, word):
 def test_a_models_settings_are_its_pipelines(checkpoint, tokenizer, model, expect):
     """What a model's own generation settings say holds in a pipeline, too, whatever the pipeline's defaults."""
     own = copy.copy(model)
-    own.generation_config = copy.deepcopy(model.generation_config)
-    told = {"max_new_tokens": 3, "do_sample": False, "num_beams": 1, "eos_token_id": None}
-    own.generation_config.update(**told)
+    own.generation_config = transformers.GenerationConfig(max_new_tokens=3)
     write = pipe("text-generation", own, tokenizer=tokenizer)
     ids = write(TEXTS[1], return_tensors=True)[0]["generated_token_ids"]
     prompt = write.preprocess(TEXTS[1])["input_ids"][0].tolist()
