@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fixtures.applicability import applies_to, tokenizer, trait
-from fixtures.chat import TOOLS, ends
+from fixtures.chat import TOOLS, timeless
 from fixtures.tokenizing import private, some_pad_token
 from fixtures.walk import CHATS, as_ids
 
@@ -88,7 +88,7 @@ ROWS = {
 }
 
 
-@applies_to(tokenizer, ends)
+@applies_to(tokenizer, timeless)
 def test_chats(checkpoint, tokenizer, observe):
     """Chats rendered by the template, as text and as ids."""
     render = "tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt={})"
@@ -108,7 +108,7 @@ def test_chats(checkpoint, tokenizer, observe):
             )
 
 
-@applies_to(tokenizer, trait("chat-template"), ends)
+@applies_to(tokenizer, trait("chat-template"), timeless)
 def test_own_template(tokenizer, observe):
     """What its own templates make of tools, documents, parts, several chats and a last message."""
     for name, (chat, options) in OWN.items():
@@ -125,7 +125,7 @@ def test_own_template(tokenizer, observe):
         )
 
 
-@applies_to(tokenizer, trait("chat-template"), ends)
+@applies_to(tokenizer, trait("chat-template"), timeless)
 def test_forms(tokenizer, observe):
     """A conversation in every form that callers hold one in."""
     for name, form in FORMS.items():
@@ -136,7 +136,7 @@ def test_forms(tokenizer, observe):
         )
 
 
-@applies_to(tokenizer, trait("chat-template"), ends)
+@applies_to(tokenizer, trait("chat-template"), timeless)
 def test_functions_as_tools(tokenizer, observe):
     """The schema that a template sees of a function, for each kind of hint and of choice."""
     told = [(hint, "", "") for hint in HINTS] + [("str", "='a'", "")]

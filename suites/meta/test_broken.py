@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from fixtures import chat, hub
+from fixtures import hub
 from fixtures.catalogue import BUILT_IN, chosen_checkpoints, entries, hub_checkpoints
-from fixtures.checkpoint import Checkpoint
 from fixtures.errors import UserError, one_line, printable
 from fixtures.expect import few
 from fixtures.lazy import torch
@@ -71,6 +70,11 @@ CONTENTS = {
         "config.json",
         merged("bert-sentiment", "config.json", problem_type="guessing"),
         "problem_type is none of",
+    ),
+    "labels with a gap": (
+        "config.json",
+        merged("bert-sentiment", "config.json", id2label={"0": "a", "5": "b"}),
+        "id2label names 0, 5, not 0 to 1",
     ),
     "labels a list": (
         "config.json",
@@ -204,6 +208,18 @@ def test_absurd_size_costs_nothing(tmp_path: Path, field: str, value: Any) -> No
         chosen_checkpoints([str(file.parent)])
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("num_hidden_layers", -1), ("num_hidden_layers", 0), ("hidden_size", -32)],
+)
+def test_what_no_model_has_is_told(tmp_path: Path, field: str, value: int) -> None:
+    """A number of layers or a width below what any model has is one line."""
+    file = copy(tmp_path) / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {field: value}))
+    with pytest.raises(UserError, match=f"{field} is {value}, which no model has"):
+        chosen_checkpoints([str(file.parent)])
+
+
 @pytest.mark.parametrize("name", sorted(path.name for path in BUILT_IN.iterdir() if path.is_dir()))
 def test_healthy_directory_is_taken(name: str) -> None:
     """Every built-in checkpoint is accepted as a stranger's, with the traits it has by name."""
@@ -318,32 +334,6 @@ def test_added_tokens_are_the_named_ones(tmp_path: Path) -> None:
     }
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(named))
     assert set(added_tokens(tmp_path)) == {"[C]", "[P]", "<a>", "<b>"}
-
-
-TEMPLATES = {
-    "endless": "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
-    "long": "{{ 'a' * 10 ** 10 }}",
-    "wide": "{{ 'a'|center(999999999) }}",
-    "many": "{% for a in range(99999) %}{{ 'a' * 999 }}{% endfor %}",
-    "escaping": "{{ ''.__class__.__mro__[1].__subclasses__()[0]() }}",
-    "failing": "{{ 1 / 0 }}",
-    "garbled": "{% for %}",
-    "refusing": "{{ raise_exception('translates, no more') }}",
-}
-
-
-@pytest.mark.parametrize("name", TEMPLATES)
-def test_hostile_template_takes_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    """A template that loops, fills memory, fails or reaches for the interpreter renders nothing."""
-    monkeypatch.setattr(chat, "PATIENCE", 0.3)
-    (tmp_path / "chat_template.jinja").write_text(TEMPLATES[name])
-    checkpoint = Checkpoint(name, tmp_path, "path", frozenset({"chat-template"}))
-    assert chat.accepted(checkpoint, False) == []
-    assert not chat.converses(checkpoint)
-    assert chat.refuses_all(checkpoint) is (name == "refusing")
-    assert chat.ends(checkpoint) is (name not in ("endless", "long", "wide", "many"))
 
 
 def test_a_failure_prints_little_of_a_large_tensor() -> None:

@@ -7,12 +7,12 @@ import json
 import pytest
 
 from fixtures.applicability import applies_to, has_fact
-from fixtures.chat import TOOLS, accepted, converses, refuses_all, shows_words
+from fixtures.chat import TOOLS, accepted, converses, refuses_all, shows_words, timeless
 from fixtures.tokenizer_files import chats, encodes
 from fixtures.tokenizing import content
 
 
-@applies_to(chats)
+@applies_to(chats, timeless)
 @pytest.mark.parametrize("prompt", [False, True])
 def test_chat_renders_as_the_template_says(checkpoint, tokenizer, expect, observe, prompt):
     """A conversation renders to what jinja2 makes of the template, with and without a generation prompt."""
