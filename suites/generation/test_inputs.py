@@ -84,7 +84,7 @@ def test_padded_inputs_are_read_in_place(checkpoint, model, dtype, expect, form)
         ids = given.pop("input_ids").to(model.device)
     settings = {"do_sample": True, "top_k": 1, "num_return_sequences": 2}
     if form == "embeddings":
-        given["inputs_embeds"] = model.get_input_embeddings()(ids).detach()
+        given["inputs_embeds"] = model.get_encoder().embed_tokens(ids).detach()
     if form == "encoder outputs":
         mask = inputs["attention_mask"].to(model.device)
         with torch.no_grad():

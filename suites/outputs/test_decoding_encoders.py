@@ -20,7 +20,7 @@ def decoding(checkpoint, **settings):
     config = {n: v for n, v in checkpoint.stated().items() if n != "architectures"}
     made = transformers.AutoConfig.for_model(**config | AS_DECODER | settings)
     made._attn_implementation = "eager"
-    return filled(transformers.AutoModelForCausalLM.from_config(made), seed=7).eval()
+    return filled(transformers.AutoModelForCausalLM.from_config(made), seed=7).float().eval()
 
 
 def given(checkpoint):

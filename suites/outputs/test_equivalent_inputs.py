@@ -12,6 +12,7 @@ from fixtures.applicability import (
     head,
     light,
     model_type,
+    one_table,
     referenced,
     scales_beside_embedding,
     seq2seq,
@@ -25,7 +26,7 @@ from fixtures.oracle import answers, own_tolerance, run
 from fixtures.tolerance import K, eps
 
 
-@applies_to(token_stack & ~scales_beside_embedding)
+@applies_to(token_stack & ~scales_beside_embedding & one_table)
 def test_embeddings_equal_ids(checkpoint, model, dtype, expect):
     """Embeddings that the caller looks up give what the ids themselves give."""
     inputs = batch(checkpoint, [12, 12])
@@ -35,7 +36,7 @@ def test_embeddings_equal_ids(checkpoint, model, dtype, expect):
     agree_with_itself(expect, run(model, embedded), answers(model, inputs), inputs, call, dtype)
 
 
-@applies_to(seq2seq)
+@applies_to(seq2seq & one_table)
 def test_decoder_embeddings_equal_ids(checkpoint, model, dtype, expect):
     """Embeddings given to the decoder give what the ids themselves give."""
     inputs = batch(checkpoint, [12, 12])

@@ -13,6 +13,7 @@ from fixtures.applicability import (
     convention,
     light,
     model_type,
+    one_table,
     seq2seq,
     token_stack,
     widens,
@@ -115,7 +116,7 @@ def test_encoder_can_be_taken_out(checkpoint, model, dtype, expect):
     )
 
 
-@applies_to(token_stack, light)
+@applies_to(token_stack, light, one_table)
 def test_embeddings_can_be_replaced(checkpoint, dtype, expect):
     """With the rows of the input embedding in another order, ids in that order give the same states."""
     model, inputs = fresh_model(checkpoint, dtype=dtype), batch(checkpoint)
