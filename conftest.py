@@ -25,7 +25,8 @@ pytest_plugins = [
 
 SUITES = Path(__file__).parent / "suites"
 ON_REQUEST = ("behaviour", "benchmarks", "meta")
-LOADING, DISK = 50, 5e7  # seconds, and bytes a second of a slow disk: when a load counts as stuck
+# When a load counts as stuck: seconds, and bytes a second of a slow disk, and of pieces to be merged anew.
+LOADING, DISK, PIECES = 50, 5e7, 1e5
 checkpoints_key = pytest.StashKey[list[Checkpoint]]()
 unreadable_key = pytest.StashKey[list[str]]()
 
@@ -161,6 +162,7 @@ def mark_known(item: pytest.Item, name: str) -> None:
                 )
             )
     if not strict and is_load(item):
-        item.add_marker(pytest.mark.timeout(LOADING + checkpoint.weight_bytes / DISK))
+        read = checkpoint.weight_bytes / DISK + checkpoint.piece_bytes / PIECES
+        item.add_marker(pytest.mark.timeout(LOADING + read))
     if not strict and item.get_closest_marker("convention"):
         item.add_marker(pytest.mark.xfail(strict=False, reason="note: a convention, not a law"))

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from fixtures.applicability import applies_to, generates, light, options_sample, text_model
+from fixtures.applicability import applies_to, generates, light, options_sample, roomy, text_model
 from fixtures.generating import (
     generate,
     logits_tolerance,
@@ -30,7 +30,7 @@ def drafted_by(drafter, model):
     return {"assistant_model": model} if drafter == "model" else {"prompt_lookup_num_tokens": 3}
 
 
-@applies_to(generates, text_model, light, options_sample)
+@applies_to(generates, text_model, light, options_sample, roomy)
 @pytest.mark.parametrize("drafter", DRAFTERS)
 @pytest.mark.parametrize("setting", ["penalised", "ended", "several-ends"])
 def test_drafting_obeys_the_settings(checkpoint, model, dtype, expect, drafter, setting):
@@ -106,7 +106,7 @@ def marked(model, marker):
     return other
 
 
-@applies_to(generates, text_model, light, options_sample)
+@applies_to(generates, text_model, light, options_sample, roomy)
 @pytest.mark.parametrize("drafter", DRAFTERS)
 def test_drafted_samples_follow_the_model(checkpoint, model, expect, drafter):
     """Each token is drawn as often as it is likely, whoever drafts (Leviathan et al. 2023, theorem A.1)."""

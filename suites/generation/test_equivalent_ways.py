@@ -14,6 +14,7 @@ from fixtures.applicability import (
     generation_sample,
     light,
     model_type,
+    roomy,
     seq2seq,
     text_model,
     tokenizer,
@@ -59,7 +60,7 @@ def test_embeddings_generate_what_ids_generate(checkpoint, model, dtype, expect)
         expect.equal(len(out.logits), len(plain.logits), f"new tokens of {call}", **context)
 
 
-@applies_to(generates, text_model, light)
+@applies_to(generates, text_model, light, roomy)
 def test_drafted_tokens_change_nothing(checkpoint, model, dtype, expect):
     """Drafting tokens, by a model or from the prompt, and checking them gives greedy decoding's tokens."""
     prompt = prompts(checkpoint, 1)[0][:4] * 3
@@ -80,7 +81,7 @@ def test_drafted_tokens_change_nothing(checkpoint, model, dtype, expect):
             expect.close(scores.float(), logits.float(), 0.0, call, prompt=prompt)
 
 
-@applies_to(decoder, generates, tokenizer, generation_sample, unquantised)
+@applies_to(decoder, generates, tokenizer, generation_sample, unquantised, roomy)
 def test_drafts_in_other_tokens_change_nothing(checkpoint, tokenizer, model, dtype, expect):
     """Drafts of a model with a tokenizer of its own, checked, give greedy decoding's tokens."""
     prompt, helper = prompts(checkpoint, 1)[0][:4] * 3, copy.deepcopy(model)

@@ -17,6 +17,7 @@ from fixtures.applicability import (
     generation_sample,
     has_fact,
     light,
+    roomy,
     text_model,
     tokenizer,
     trait,
@@ -72,7 +73,7 @@ def test_arguments_win_over_settings(checkpoint, model, expect):
 
 
 @pytest.mark.filterwarnings("ignore:Using the model-agnostic default:UserWarning")
-@applies_to(generates, text_model, light)
+@applies_to(generates, text_model, light, roomy)
 def test_twenty_tokens_unless_told(checkpoint, model, expect):
     """Told nothing about length, generate stops 20 tokens into what it returns, or 20 behind the prompt."""
     prompt = prompts(checkpoint, 1)[0]

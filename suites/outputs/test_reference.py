@@ -17,6 +17,7 @@ from fixtures.applicability import (
     light,
     pads_left,
     referenced,
+    roomy,
     text_model,
     unless_shown,
 )
@@ -122,7 +123,7 @@ def test_single_sequence_equals_reference(checkpoint, model, dtype, expect):
     agree_with_reference(expect, answers(model, inputs), inputs, dtype, "model(**inputs)")
 
 
-@applies_to(decoder, referenced, unless_shown)
+@applies_to(decoder, referenced, unless_shown, roomy)
 def test_shifted_positions_equal_reference(checkpoint, model, dtype, expect):
     """position_ids are honoured: positions 3, 5, 7, ... give what the reference says."""
     inputs = batch(checkpoint, [9, 9], seed=7)

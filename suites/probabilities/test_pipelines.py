@@ -257,13 +257,14 @@ def test_fill_mask_of_targets(checkpoint, tokenizer, model, expect):
     """Asked for certain tokens, only these are given, with their probabilities in the whole vocabulary."""
     fill = pipe("fill-mask", model, tokenizer=tokenizer)
     text = f"Hello, how are {tokenizer.mask_token}?"
-    best = fill(text, top_k=4)
-    targets = [tokenizer.convert_ids_to_tokens(row["token"]) for row in best[2:]]
+    # a table may have more rows than there are tokens
+    best = [row for row in fill(text, top_k=400) if row["token"] < len(tokenizer)][2:4]
+    targets = [tokenizer.convert_ids_to_tokens(row["token"]) for row in best]
     rows = fill(text, targets=targets)
     call = f"{PIPE}('fill-mask', model=model, tokenizer=tokenizer)(text, targets=targets)"
     got = [(row["token"], row["score"]) for row in rows]
     expect.equal(
-        got, [(row["token"], row["score"]) for row in best[2:]], call, text=text, targets=targets
+        got, [(row["token"], row["score"]) for row in best], call, text=text, targets=targets
     )
 
 

@@ -126,7 +126,12 @@ def test_the_problem_decides_the_function(checkpoint, tokenizer, model, expect):
 
 
 @applies_to(
-    colour_processor, vision, head("ImageClassification"), light, offers("image-classification")
+    colour_processor,
+    vision,
+    head("ImageClassification"),
+    several,
+    light,
+    offers("image-classification"),
 )
 def test_pictures_have_the_function_of_their_problem(checkpoint, processor, model, expect):
     """A picture's numbers are made probabilities as function_to_apply or the model's problem says."""

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from fixtures.applicability import applies_to, convention, has_fact, text_model
+from fixtures.applicability import Predicate, applies_to, convention, has_fact, text_model
 from fixtures.tokenizer_files import encodes, knows_vocabulary, vocabulary
+from fixtures.traits import BARE
+
+# What has no vocabulary takes one character or byte for a token, and no word.
+spells = encodes & Predicate(
+    "a vocabulary", lambda c: c.tokenizer_config.get("tokenizer_class") not in BARE
+)
 
 
 @applies_to(knows_vocabulary)
@@ -28,7 +34,7 @@ def test_vocabulary_is_the_files(checkpoint, tokenizer, expect):
     expect.equal(sorted(extra)[:5], [], "sorted(tokenizer.get_vocab()), less the files' tokens")
 
 
-@applies_to(encodes)
+@applies_to(spells)
 def test_ids_and_tokens_are_inverse(checkpoint, tokenizer, expect):
     """Over the whole vocabulary an id's token has that id."""
     numbers = sorted(set(tokenizer.get_vocab().values()))
@@ -77,7 +83,7 @@ def test_conversion_skips_special_tokens(checkpoint, tokenizer, expect):
     )
 
 
-@applies_to(encodes)
+@applies_to(spells)
 def test_unknown_tokens_have_the_unknown_id(checkpoint, tokenizer, expect):
     """A token outside the vocabulary converts to the unknown id, or to None where there is none."""
     got = tokenizer.convert_tokens_to_ids("\u0f3a not a token \u0f3b")

@@ -94,7 +94,10 @@ def test_places_are_told_apart(checkpoint, model, expect):
     """The same patch gives another embedding where the position is another: positions are added."""
     image = random_pixels(checkpoint, rows=1, seed=85)
     rows, columns, height, width, extra = grid(checkpoint, image)
-    tile = image[..., :height, :width].repeat(1, 1, rows, columns)
+    tile = image.clone()
+    tile[..., : rows * height, : columns * width] = image[..., :height, :width].repeat(
+        1, 1, rows, columns
+    )
     states = run(model, {"pixel_values": tile}, output_attentions=False).hidden_states[-1][
         0, extra:
     ]
@@ -122,6 +125,7 @@ def test_interpolated_positions(checkpoint, model, expect, taller):
     image = random_pixels(checkpoint, rows=1, seed=86) * 0
     rows, columns, _, _, extra = grid(checkpoint, image)
     black = image.repeat(1, 1, *taller)
+    size = grid(checkpoint, black)[:2]
     own, states = (
         run(model, {"pixel_values": x}, interpolate_pos_encoding=x is black)
         .hidden_states[0]
@@ -131,7 +135,6 @@ def test_interpolated_positions(checkpoint, model, expect, taller):
     )
     # a black image's embedding is a constant and the position, and a constant stretches to itself
     learned = own[:, extra:].transpose(1, 2).reshape(1, -1, rows, columns)
-    size = (rows * taller[0], columns * taller[1])
     stretched = torch.nn.functional.interpolate(learned, size, mode="bicubic", align_corners=False)
     wanted = torch.cat([own[:, :extra], stretched.flatten(2).transpose(1, 2)], 1)
     # the kernel's weights sum to one, and at most 2.3 in absolute value, twice
