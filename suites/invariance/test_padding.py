@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from fixtures.agreement import agree_with_itself, final_states
-from fixtures.applicability import any_model, applies_to, decoder, token_stack, unless_shown
+from fixtures.applicability import (
+    any_model,
+    applies_to,
+    decoder,
+    settled,
+    token_stack,
+    unless_shown,
+)
 from fixtures.ids import batch, ordinary_ids
 from fixtures.lazy import torch
 from fixtures.loading import load_model
@@ -23,13 +30,13 @@ def alone_equals_padded(expect, model, inputs, dtype):
         expect.close(batched, single[0], allowed, "model(**inputs)", row=row, inputs=inputs)
 
 
-@applies_to(token_stack)
+@applies_to(token_stack, settled)
 def test_right_padding_changes_nothing(checkpoint, model, dtype, expect):
     """A sequence gives the same hidden states alone and padded on the right in a batch."""
     alone_equals_padded(expect, model, batch(checkpoint), dtype)
 
 
-@applies_to(decoder)
+@applies_to(decoder, settled)
 def test_left_padding_changes_nothing(checkpoint, model, dtype, expect):
     """A decoder told its positions gives the same hidden states alone and padded on the left."""
     alone_equals_padded(expect, model, batch(checkpoint, side="left"), dtype)

@@ -18,6 +18,7 @@ from fixtures.applicability import (
     seq2seq,
     token_stack,
     unless_shown,
+    wide_window,
 )
 from fixtures.ids import batch, labels, ordinary_ids, pad_id, shifted
 from fixtures.lazy import torch
@@ -103,7 +104,7 @@ def test_prepared_encoder_mask_equals_mask(checkpoint, device, dtype, expect, at
     expect.close(value[seen], wanted[seen], allowed, call, inputs=inputs)
 
 
-@applies_to(decoder, model_type("llama", "mistral"))
+@applies_to(decoder, model_type("llama", "mistral"), wide_window)
 def test_prepared_mask_equals_mask(checkpoint, model, device, dtype, expect):
     """A mask prepared by the caller, rows x 1 x queries x keys, replaces the one made from zeros and ones."""
     inputs = batch(checkpoint, [4, 3], side="left")  # within any window

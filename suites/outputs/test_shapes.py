@@ -16,6 +16,7 @@ from fixtures.applicability import (
     light,
     text_model,
     unquantised,
+    wide_window,
 )
 from fixtures.ids import batch, labels, max_length
 from fixtures.lazy import torch
@@ -185,7 +186,7 @@ def test_past_the_longest_input(checkpoint, model, expect, observe):
     )
 
 
-@applies_to(head("CausalLM"), decoder)
+@applies_to(head("CausalLM"), decoder, wide_window)
 def test_cache_shape(checkpoint, model, expect):
     """The cache holds, for every layer, keys and values of every key-value head and position."""
     inputs = batch(checkpoint, [3, 3])  # shorter than any window, which may roll

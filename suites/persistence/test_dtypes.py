@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.applicability import any_model, applies_to, light, loader_sample, unquantised
+from fixtures.applicability import (
+    any_model,
+    applies_to,
+    light,
+    loader_sample,
+    settled,
+    unquantised,
+)
 from fixtures.lazy import torch, transformers
 from fixtures.loading import SAFE, dtype_argument
 from fixtures.stored import copied, lasting, learned, reconfigured, same, stored
@@ -49,7 +56,7 @@ def frequencies(model):
     return {n: b.float() for n, b in model.named_buffers() if n.endswith("inv_freq")}
 
 
-@applies_to(any_model, light, unquantised)
+@applies_to(any_model, light, unquantised, settled)
 def test_bfloat16_is_honoured(checkpoint, fresh, single, expect):
     """Loaded in bfloat16, every weight is the file's value rounded to it; rotary frequencies are not."""
     model = arrives_rounded(expect, fresh, "bfloat16")

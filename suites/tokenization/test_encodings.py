@@ -103,9 +103,10 @@ def test_finished_rows_are_padded_as_asked(checkpoint, tokenizer, expect):
     want = tokenizer(texts, padding=True, padding_side=other)
     expect.equal(dict(got), dict(want), f"tokenizer.pad(rows, padding_side={other!r})", rows=lists)
     ids = {"input_ids": tokenizer(texts)["input_ids"]}
-    got, want = tokenizer.pad(ids)["attention_mask"], tokenizer(texts, padding=True)
-    call = "tokenizer.pad({'input_ids': rows})['attention_mask']"
-    expect.equal(got, want["attention_mask"], call, rows=ids)
+    asked = {"return_attention_mask": True}
+    got, want = tokenizer.pad(ids, **asked), tokenizer(texts, padding=True, **asked)
+    call = "tokenizer.pad({'input_ids': rows}, return_attention_mask=True)['attention_mask']"
+    expect.equal(got["attention_mask"], want["attention_mask"], call, rows=ids)
     row = content(tokenizer, "a")
     got = tokenizer.pad({"input_ids": [[], row]})["input_ids"]
     wanted = [[tokenizer.pad_token_id] * len(row), row]

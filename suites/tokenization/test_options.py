@@ -7,19 +7,21 @@ import pytest
 from fixtures.applicability import Predicate, applies_to, model_type
 from fixtures.loading import fresh_tokenizer
 from fixtures.texts import TEXTS
+from fixtures.tokenizer_families import TRANSLATING, family
 from fixtures.tokenizer_files import (
     built_of_vocabulary,
     encodes,
     fast,
     has_pad_token,
     raw_json,
-    translates,
 )
 from fixtures.tokenizing import around, content, ids, private
 
 TEXT = TEXTS["greeting"]
 LONG = TEXTS["contractions"]
 TRIO = ["a", TEXT, LONG]
+
+frames_targets = Predicate("targets framed otherwise", lambda c: family(c) in TRANSLATING)
 
 
 def of_class(name: str, model_type: str) -> Predicate:
@@ -91,7 +93,7 @@ def test_moving_to_a_device_changes_nothing(checkpoint, tokenizer, expect):
     expect.equal(got, [ids(tokenizer, TEXT)], call, text=TEXT)
 
 
-@applies_to(fast, ~translates)
+@applies_to(fast, ~frames_targets)
 def test_targets_are_texts_too(checkpoint, tokenizer, expect):
     """text_target beside a text gives its ids as labels; alone, it is encoded as a text is."""
     want = tokenizer(LONG)
