@@ -15,6 +15,7 @@ from fixtures.catalogue import BUILT_IN, chosen_checkpoints, entries, hub_checkp
 from fixtures.errors import UserError, one_line, printable
 from fixtures.expect import few
 from fixtures.lazy import torch
+from fixtures.round_trip import in_order
 from fixtures.traits import added_tokens, infer_traits
 from suites.meta.damaging import copy, merged
 
@@ -257,6 +258,20 @@ def test_named_templates_alone_are_no_default(tmp_path: Path, names: list[str]) 
     told = merged("bert-sentiment", "tokenizer_config.json", chat_template=templates)
     (directory / "tokenizer_config.json").write_bytes(told)
     assert ("chat-template" in infer_traits(directory)) is ("default" in names)
+
+
+@pytest.mark.parametrize(("name", "held"), [("ByT5Tokenizer", True), ("T5Tokenizer", False)])
+def test_a_class_may_need_no_vocabulary(tmp_path: Path, name: str, held: bool) -> None:
+    """A tokenizer that cuts into bytes or characters is one without any file of tokens."""
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": name}))
+    assert ("tokenizer" in infer_traits(tmp_path)) is held
+
+
+def test_unknown_letters_are_skipped_at_once() -> None:
+    """Whether known letters come back in order is decided without trying every place for each."""
+    assert in_order(["ab", "", "c"], "ab--c")
+    assert not in_order(["ab", "ba"], "aba")
+    assert not in_order(["a"] * 3000, "a" * 2999)
 
 
 @pytest.mark.parametrize("name", ["/" + "a" * 9999, "~nobody-of-that-name/x"])
