@@ -10,6 +10,7 @@ from fixtures.applicability import (
     Predicate,
     applies_to,
     model_type,
+    one_table,
     referenced,
 )
 from fixtures.expect import Expect
@@ -66,7 +67,7 @@ def other_heads(checkpoint):
     return [head for head in OFFERED[checkpoint.model_type] if head != checkpoint.head]
 
 
-@applies_to(referenced, small, model_type(*OFFERED))
+@applies_to(referenced, small, model_type(*OFFERED), one_table)
 def test_other_heads_equal_reference(checkpoint, dtype, tmp_path):
     """Each head that the family has, on a configuration like the checkpoint's, gives the reference's outputs and loss."""
     for head in other_heads(checkpoint):
@@ -107,7 +108,7 @@ def test_wide_heads_equal_reference(checkpoint, dtype, tmp_path):
     agree_with_reference(Expect(other), run(model, inputs), inputs, dtype, call)
 
 
-@applies_to(referenced, small, model_type(*OFFERED), one_each)
+@applies_to(referenced, small, model_type(*OFFERED), one_each, one_table)
 def test_loss_follows_the_labels(checkpoint, dtype, expect, tmp_path):
     """Told no problem_type, a classifier takes several numbers for labels of their own, one for a regression; told one, it obeys."""
     head, numeric = "SequenceClassification", {"problem_type": "regression"}
