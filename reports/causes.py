@@ -107,6 +107,12 @@ FAMILIES = (  # the first that can explain a finding does
         ("tokenization", "numbers", "generation"),
         ("tokenization/*", "forward/from text", "generation/text*"),
     ),
+    Family(
+        "added tokens",
+        ("load/tokenizer/added",),
+        ("tokenization", "numbers", "generation"),
+        ("tokenization/*", "forward/from text", "generation/text*"),
+    ),
     Family("tokenizer", ("*tokenizer*", "*backend*", "*is_fast*", "*special*"), ("tokenization",)),
 )
 LAST = {

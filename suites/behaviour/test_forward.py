@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fixtures.applicability import applies_to, light, tokenizer, vision, walkable
+from fixtures.applicability import applies_to, light, tokenizer, vision, walk_sample, walkable
 from fixtures.ids import batch, labels
 from fixtures.lazy import torch
 from fixtures.loading import fresh_model, load_model
@@ -12,6 +12,8 @@ from fixtures.tolerance import flattened
 
 REQUIRED = ("input_ids", "decoder_input_ids", "pixel_values")
 NUMBERS = ("logits", "start_logits", "end_logits", "last_hidden_state", "pooler_output")
+DTYPES = ("bfloat16", "float16", "float64", "auto")
+FEW_DTYPES = ("bfloat16", "auto")  # for a large model: the others take minutes or twice its memory
 TEXTS = (
     "Hello, how are you?",
     "The capital of France is",
@@ -109,6 +111,54 @@ def test_call_conventions(checkpoint, model, observe):
             observe.evaluate(f"outputs/{name}", expression, {"model": model, **names}, group=group)
 
 
+@applies_to(walkable, light, walk_sample)
+def test_layers(checkpoint, model, observe):
+    """What the first layer of each stack hands on: those who hook a layer read it."""
+    inputs = batch(checkpoint, [9, 9], seed=83)
+
+    def handed_on():
+        seen = []
+        hooks = [
+            stack[0].register_forward_hook(lambda _, given, out: seen.append(form(out)))
+            for stack in stacks(model)
+        ]
+        try:
+            with torch.no_grad():
+                model(**inputs)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return seen
+
+    observe.attempt(
+        "outputs/handed on by layers",
+        handed_on,
+        reproduce="stacks = [m for n, m in model.named_modules() if isinstance(m, torch.nn.ModuleList)"
+        " and not any(s.isdigit() for s in n.split('.'))]\n"
+        "for stack in stacks:\n"
+        "    stack[0].register_forward_hook(lambda m, i, out: print(type(out).__name__, len(out)))\n"
+        + source("model(**inputs)", {"inputs": inputs}, ""),
+    )
+
+
+def stacks(model):
+    """The lists of layers, of those inside a layer none."""
+    return [
+        part
+        for name, part in model.named_modules()
+        if isinstance(part, torch.nn.ModuleList)
+        and len(part)
+        and not any(step.isdigit() for step in name.split("."))
+    ]
+
+
+def form(value):
+    """The shape of a tensor, the class of anything else; of a tuple, those of its parts."""
+    if isinstance(value, tuple):
+        return {"tuple": [form(part) for part in value]}
+    return list(value.shape) if hasattr(value, "shape") else type(value).__name__
+
+
 @applies_to(walkable)
 def test_dtypes_and_kernels(checkpoint, observe):
     """Each dtype and attention implementation: does it load, and what are its numbers."""
@@ -121,7 +171,7 @@ def test_dtypes_and_kernels(checkpoint, observe):
             reproduce=f"transformers.{checkpoint.auto_class}.from_pretrained("
             f"checkpoint, attn_implementation={attention!r})",
         )
-    for dtype in ("bfloat16", "float16", "float64", "auto"):
+    for dtype in DTYPES if light(checkpoint) else FEW_DTYPES:
         outputs = {}
         loading = f"transformers.{checkpoint.auto_class}.from_pretrained(checkpoint, torch_dtype={dtype!r})"
         observe.attempt(

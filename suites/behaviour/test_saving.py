@@ -112,6 +112,11 @@ def test_loading_around_files(checkpoint, single, observe, tmp_path):
             f"(torch.manual_seed(1), {loader}(checkpoint), torch.rand(1).item())[2]",
         ),
         (
+            "load/option/attention set later",
+            "(lambda m: (m.set_attn_implementation('sdpa'), m.config._attn_implementation)[1])"
+            "(__import__('copy').deepcopy(model))",
+        ),
+        (
             "persistence/files of another process",
             "(model.save_pretrained(directory, is_main_process=False),"
             " sorted(__import__('os').listdir(directory)))[1]",

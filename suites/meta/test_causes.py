@@ -105,3 +105,16 @@ def test_an_explanation_asks_what_the_configuration_says(
     }
     found = compare(*sides, [explanation_from(entry)])
     assert found.totals[verdict] == 1
+
+
+def test_a_token_lost_explains_ids_where_the_fingerprint_is_the_same(tmp_path: Path) -> None:
+    """What a tokenizer adds need not stand in the text that tells tokenizers apart."""
+    sides = [
+        [
+            seen("load/tokenizer/added", exact(added), "load"),
+            seen("load/tokenizer/fingerprint", exact([1, 2]), "load"),
+            seen("tokenization/ids", exact(ids), "tokenization"),
+        ]
+        for added, ids in (({"9": "new"}, [9]), ({}, [3, 4]))
+    ]
+    assert roots(compared(tmp_path, *sides)) == {"load/tokenizer/added"}
