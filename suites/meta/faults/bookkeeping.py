@@ -165,4 +165,27 @@ FAULTS = [
         ("test_bfloat16_is_honoured",),
         "llama-bytes",
     ),
+    Fault(
+        "t5-unclamped-behind-cross-attention",
+        "T5 does not hold back what its cross-attention makes of float16.",
+        edit(
+            "models.t5.modeling_t5:T5Block.forward",
+            (
+                "if do_cross_attention:",
+                "if not do_cross_attention:\n        pass\n    elif hidden_states.dtype == torch.float16:\n        hidden_states = self.layer[1](hidden_states, key_value_states=encoder_hidden_states, attention_mask=encoder_attention_mask, position_bias=encoder_decoder_position_bias, past_key_values=past_key_values)[0]\n    else:",
+            ),
+        ),
+        ("test_float16_sums_stay_finite",),
+        "t5-gated",
+    ),
+    Fault(
+        "mbart-unclamped",
+        "mBART's encoder lets float16 overflow.",
+        edit(
+            "models.mbart.modeling_mbart:MBartEncoderLayer.forward",
+            ("hidden_states.dtype == torch.float16", "False"),
+        ),
+        ("test_float16_sums_stay_finite",),
+        "mbart-random",
+    ),
 ]
