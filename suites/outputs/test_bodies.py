@@ -38,7 +38,9 @@ small = Predicate("under 10 MB of weights", lambda c: c.weight_bytes < 10_000_00
 # What a class hands on is the same for all its configurations.
 one_each = Predicate(
     "one of each family",
-    lambda c: c.source != "built-in" or c.name in ("llama-bytes", f"{c.model_type}-random"),
+    lambda c: (
+        c.source != "built-in" or c.name in ("llama-bytes", "deit-shapes", f"{c.model_type}-random")
+    ),
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from suites.meta.edits import edit
 from suites.meta.faults import Fault
-from suites.meta.places import BART, BERT, DISTILBERT, GPT2, MBART, ROBERTA, T5, VIT
+from suites.meta.places import BART, BERT, DEIT, DISTILBERT, GPT2, MBART, ROBERTA, T5, VIT
 
 CHECK = ("test_heads_hand_on_what_they_are_given",)
 
@@ -139,5 +139,28 @@ FAULTS = [
         ),
         ("test_other_heads_take_embeddings",),
         "t5-random",
+    ),
+    Fault(
+        "answers-ending-beyond-the-text-count",
+        "The span loss of LLaMA counts an answer's end that was cut off.",
+        edit(
+            "loss.loss_utils:ForQuestionAnsweringLoss",
+            (
+                "end_positions = end_positions.clamp(0, ignored_index)",
+                "end_positions = end_positions.clamp(0, ignored_index - 1)",
+            ),
+        ),
+        ("test_other_heads_equal_reference",),
+        "llama-bytes",
+    ),
+    Fault(
+        "teacher-loses-attentions",
+        "DeiT with its teacher does not hand on attentions.",
+        edit(
+            DEIT + "DeiTForImageClassificationWithTeacher.forward",
+            ("attentions=outputs.attentions,", ""),
+        ),
+        CHECK,
+        "deit-shapes",
     ),
 ]
