@@ -188,4 +188,24 @@ FAULTS = [
         ("test_float16_sums_stay_finite",),
         "mbart-random",
     ),
+    Fault(
+        "written-in-part-whatever-is-asked",
+        "A configuration is written without its default values although all are asked for.",
+        edit(
+            "configuration_utils:PreTrainedConfig.to_json_string",
+            ("if use_diff is True:", "if True:"),
+        ),
+        ("test_configuration_is_written_whole",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "updates-of-new-fields-only",
+        "Updating a configuration leaves the fields that it has.",
+        edit(
+            "configuration_utils:PreTrainedConfig.update",
+            ("setattr(self, key, value)", "hasattr(self, key) or setattr(self, key, value)"),
+        ),
+        ("test_configuration_is_written_whole",),
+        "bert-masked",
+    ),
 ]

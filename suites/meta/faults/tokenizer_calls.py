@@ -363,4 +363,24 @@ FAULTS = [
         ("test_sides_are_those_of_the_file",),
         "bert-random",
     ),
+    Fault(
+        "numpy-numbers-named",
+        "A chat template is shown the name of a numpy number's type.",
+        edit(
+            "utils.chat_template_utils:_plain_template_data",
+            ("isinstance(value, np.generic)", "False"),
+        ),
+        ("test_templates_read_values_of_other_types",),
+        "llama-chat",
+    ),
+    Fault(
+        "data-classes-named",
+        "A chat template is shown the name of a data class.",
+        edit(
+            "utils.chat_template_utils:_plain_template_data",
+            ("dataclasses.is_dataclass(value)", "False"),
+        ),
+        ("test_templates_read_values_of_other_types",),
+        "llama-chat",
+    ),
 ]
