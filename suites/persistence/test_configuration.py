@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from fixtures.applicability import Predicate, any_model, applies_to, convention, generates, light
+from fixtures.applicability import (
+    Predicate,
+    any_model,
+    applies_to,
+    convention,
+    generates,
+    light,
+    loader_sample,
+)
 from fixtures.checkpoint import read_json
 from fixtures.expect import plain as values
 from fixtures.settings import GENERATION, described, generation_settings, rope_settings
@@ -128,3 +136,20 @@ def test_reloaded_generation_settings_are_the_same(checkpoint, single, reloaded,
     expect.true(
         not (found := differing(kept, after)), found, NOTHING, GENERATION_AGAIN, directory="saved"
     )
+
+
+@applies_to(any_model, loader_sample)
+def test_configuration_is_written_whole(checkpoint, single, expect, tmp_path):
+    """A configuration written with all its fields, or as a dictionary, is read back the same, and says what was updated."""
+    config, file = single.config, tmp_path / "config.json"
+    config.to_json_file(file, use_diff=False)
+    written = read_json(file)
+    fields = [name for name in config.to_dict() if name not in written]
+    call = "json.load(config.to_json_file(file, use_diff=False))"
+    expect.equal(fields, [], f"fields of the configuration that are not in {call}")
+    again = type(config).from_json_file(file)
+    found = differing(without_own(config.to_dict()), without_own(again.to_dict()))
+    expect.true(not found, found, NOTHING, f"{type(config).__name__}.from_json_file(file)")
+    again.update({"initializer_range": 0.125})
+    expect.equal(again.initializer_range, 0.125, "config.update({'initializer_range': 0.125})")
+    expect.true(again != config, again == config, "False", "updated == config")

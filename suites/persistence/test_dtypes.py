@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fixtures.applicability import (
+    Predicate,
     any_model,
     applies_to,
     light,
@@ -12,8 +13,10 @@ from fixtures.applicability import (
     settled,
     unquantised,
 )
+from fixtures.ids import batch
 from fixtures.lazy import torch, transformers
 from fixtures.loading import SAFE, dtype_argument
+from fixtures.oracle import run
 from fixtures.stored import copied, lasting, learned, reconfigured, same, stored
 
 # T5 overflows in float16 here; the library keeps these in float32 (and says so in its T5 pages).
@@ -160,3 +163,29 @@ def test_half_leaves_the_default_alone(checkpoint, fresh, expect):
     with pytest.raises(Exception, match=r".+"):
         fresh(checkpoint.path / "absent", dtype="float16")
     expect.equal(str(torch.get_default_dtype()), "torch.float32", call, directory="absent")
+
+
+# Where the architectures keep the sums of float16 finite: what the layers of each add to their states.
+CLAMPED = {"t5": ("o.weight",), "mbart": ("fc2.weight",)}
+LARGEST = 6e4  # float16 ends at 65504
+clamped = Predicate(
+    "one of each kind of clamped layer",
+    lambda c: c.name in ("t5-gated", "t5-random", "mbart-random"),
+)
+
+
+@applies_to(clamped)
+def test_float16_sums_stay_finite(checkpoint, fresh, expect):
+    """States that outgrow float16 in an encoder, or in T5's decoder, are held below its limit."""
+    model = fresh()[0].half()
+    names, decodes = CLAMPED[checkpoint.model_type], checkpoint.model_type == "t5"
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if name.endswith(names) and (decodes or ".encoder." in name):
+                weight.mul_(LARGEST / float(weight.abs().max()))
+    inputs = batch(checkpoint, [8, 8])
+    outputs = run(model, inputs)
+    call = f"model.half()(**inputs), with {', '.join(names)} up to {LARGEST:g}"
+    states = [*outputs.encoder_hidden_states, *(outputs.decoder_hidden_states if decodes else ())]
+    finite = [bool(state.isfinite().all()) for state in states]
+    expect.true(all(finite), finite, "finite states after each layer", call, inputs=inputs)

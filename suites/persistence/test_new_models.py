@@ -30,6 +30,24 @@ T5_SUMS = {"wo": ("d_ff",), "q": ("d_model", "d_kv"), "o": ("num_heads", "d_kv")
 T5_SUMS |= dict.fromkeys(("k", "v", "wi", "wi_0", "wi_1", "relative_attention_bias"), ("d_model",))
 T5_SUMS |= dict.fromkeys(("dense", "out_proj", "qa_outputs"), ("d_model",))
 small = Predicate("under 10 MB of weights", lambda c: c.weight_bytes < 10_000_000)
+CLASSIFYING = ("SequenceClassification", "TokenClassification", "QuestionAnswering")
+HEADS = {
+    "bert": (*CLASSIFYING, "MaskedLM", "MultipleChoice", "NextSentencePrediction", "PreTraining"),
+    "roberta": (*CLASSIFYING, "MaskedLM", "MultipleChoice"),
+    "distilbert": (*CLASSIFYING, "MaskedLM", "MultipleChoice"),
+    "gpt2": CLASSIFYING,
+    "llama": CLASSIFYING,
+    "mistral": CLASSIFYING,
+    "t5": CLASSIFYING,
+    "bart": ("SequenceClassification", "QuestionAnswering", "CausalLM"),
+    "mbart": ("SequenceClassification", "QuestionAnswering", "CausalLM"),
+    "vit": ("ImageClassification", "MaskedImageModeling"),
+}
+# A class draws its weights alike whatever its configuration's sizes.
+one_each = Predicate(
+    "one of each family",
+    lambda c: c.source != "built-in" or c.name in ("llama-bytes", f"{c.model_type}-random"),
+)
 
 
 def spread_of(config, name):
@@ -45,13 +63,11 @@ def spread_of(config, name):
     return SPREAD
 
 
-@applies_to(any_model, model_type(*DRAWN), small)
-def test_new_weights_are_drawn_as_configured(checkpoint, expect):
-    """New matrices are drawn around zero with the configuration's spread, new biases are zero, new norms even."""
-    settings = checkpoint.stated() | dict.fromkeys(SPREAD_NAMES, SPREAD)
+def drawn_as_configured(expect, loader, settings):
+    """Every weight of a model made of a configuration: matrices around zero, biases zero, norms even."""
     config = transformers.AutoConfig.for_model(**settings)
     torch.manual_seed(3)
-    model = getattr(transformers, checkpoint.auto_class).from_config(config)
+    model = loader.from_config(config)
     call = f"{type(model).__name__}(config).get_parameter"
     for name, value in model.requires_grad_(False).named_parameters():
         if value.dim() == 1:
@@ -65,6 +81,24 @@ def test_new_weights_are_drawn_as_configured(checkpoint, expect):
             right = abs(spread / wanted - 1) <= SIGMAS / math.sqrt(2 * count)
             text = f"mean 0, standard deviation {wanted:.4g}"
             expect.true(near and right, (mean, spread), text, f"{call}({name!r})")
+
+
+@applies_to(any_model, model_type(*DRAWN), small)
+def test_new_weights_are_drawn_as_configured(checkpoint, expect):
+    """New matrices are drawn around zero with the configuration's spread, new biases are zero, new norms even."""
+    settings = checkpoint.stated() | dict.fromkeys(SPREAD_NAMES, SPREAD)
+    drawn_as_configured(expect, getattr(transformers, checkpoint.auto_class), settings)
+
+
+@applies_to(any_model, model_type(*HEADS), small, one_each)
+def test_new_heads_are_drawn_as_configured(checkpoint, expect):
+    """The weights of each head that a family has are drawn as those of the checkpoint's own are."""
+    own = ("id2label", "label2id", "num_labels", "problem_type")  # questions want two labels
+    stated = {name: v for name, v in checkpoint.stated().items() if name not in own}
+    settings = stated | dict.fromkeys(SPREAD_NAMES, SPREAD)
+    for name in HEADS[checkpoint.model_type]:
+        if name != checkpoint.head:
+            drawn_as_configured(expect, getattr(transformers, f"AutoModelFor{name}"), settings)
 
 
 @applies_to(text_model, model_type(*DRAWN), ~model_type("t5"), loader_sample)

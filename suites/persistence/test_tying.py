@@ -159,7 +159,10 @@ def test_new_rows_are_the_mean(checkpoint, fresh, expect):
     model, _ = fresh()
     model.requires_grad_(False)
     padding = [getattr(part(), "padding_idx", None) for part in matrices(model).values()]
-    old = model.get_input_embeddings().weight.detach().clone().double()
+    before = {
+        name: part().weight.detach().clone().double() for name, part in matrices(model).items()
+    }
+    old = before["get_input_embeddings"]
     model.resize_token_embeddings(len(old) + 1, pad_to_multiple_of=16)
     call = f"model.resize_token_embeddings({len(old) + 1}, pad_to_multiple_of=16)"
     new = model.get_input_embeddings().weight.detach().double()
@@ -171,7 +174,10 @@ def test_new_rows_are_the_mean(checkpoint, fresh, expect):
     expect.equal(learning, [], f"(model.requires_grad_(False), {call}), what learns then")
     same_rows = model.resize_token_embeddings(None).weight
     expect.equal(len(same_rows), len(new), "len(model.resize_token_embeddings(None).weight)")
-    # drawn with a billionth of the old rows' covariance
-    near = 10 * float(old.std(0).max()) * 1e-9**0.5
-    wanted = old.mean(0).expand(len(new) - len(old), -1)
-    expect.close(new[len(old) :], wanted, near, f"{call}.weight[{len(old)}:]")
+    for name, part in matrices(model).items():
+        rows = old if model.config.tie_word_embeddings else before[name]
+        # drawn with a billionth of the old rows' covariance
+        near = 10 * float(rows.std(0).max()) * 1e-9**0.5
+        wanted = rows.mean(0).expand(len(new) - len(old), -1)
+        added = part().weight.detach().double()[len(old) :]
+        expect.close(added, wanted, near, f"({call}, model.{name}().weight[{len(old)}:])[1]")

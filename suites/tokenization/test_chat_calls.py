@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import numpy as np
 import pytest
 
 from fixtures.applicability import applies_to, walk_sample
@@ -161,3 +164,28 @@ def test_functions_are_described_as_tools(checkpoint, tokenizer, expect):
     )
     call = "tokenizer.apply_chat_template(messages, chat_template=template, tools=[look_up], tokenize=False)"
     expect.equal(got, schema, call, messages=SHORT, template=template)
+
+
+ASKED = "{{ note.title }} {{ pair[1] }} {% if flag %}yes{% else %}no{% endif %} {{ count + 1 }}"
+
+
+@dataclass
+class Note:
+    """What a caller may hand to a template in place of a dictionary."""
+
+    title: str
+
+
+@applies_to(chats)
+def test_templates_read_values_of_other_types(checkpoint, tokenizer, expect):
+    """Tuples, data classes and numpy's numbers are rendered as the lists, dictionaries and numbers they stand for."""
+    template = "{% for m in messages %}{{ m.role }}: {{ m.content }}; {% endfor %}" + ASKED
+    plain = {"note": {"title": "a"}, "pair": ["b", "c"], "flag": False, "count": 2}
+    rich = {"note": Note("a"), "pair": ("b", "c"), "flag": np.bool_(False), "count": np.int64(2)}
+    wanted = "".join(f"{m['role']}: {m['content']}; " for m in SHORT) + "a c no 3"
+    for talk, values in ((list(SHORT), plain), (SHORT, rich)):
+        text = tokenizer.apply_chat_template(talk, chat_template=template, tokenize=False, **values)
+        call = (
+            "tokenizer.apply_chat_template(talk, chat_template=template, tokenize=False, **values)"
+        )
+        expect.equal(text, wanted, call, talk=talk, values=values, template=template)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fixtures.applicability import applies_to
+from fixtures.applicability import Predicate, applies_to
+from fixtures.lazy import transformers
+from fixtures.loading import SAFE
+from fixtures.stored import copied
 from fixtures.texts import long_text
 from fixtures.tokenizer_files import UNLIMITED, encodes, fast, marks_unknown, pairs_told
 from fixtures.tokenizing import around, content, ids, pair_counts
@@ -228,3 +232,27 @@ def test_maximum_length_is_the_files(checkpoint, tokenizer, expect, observe):
     expect.true(
         want is not None or got >= 512, got, "a length or no limit", "tokenizer.model_max_length"
     )
+
+
+of_one_file = Predicate("one of each way to read a tokenizer.json", lambda c: c.name in SHOWN)
+SHOWN = ("bert-random", "llama-yarn")
+
+
+@applies_to(of_one_file)
+def test_sides_are_those_of_the_file(checkpoint, tokenizer, expect, tmp_path):
+    """A tokenizer.json that cuts and pads on the left does so through the library, when it is asked to."""
+    directory = copied(checkpoint, tmp_path / "left")
+    for name in ("tokenizer_config.json", "tokenizer.json"):
+        said = json.loads((directory / name).read_text(encoding="utf-8"))
+        said = {n: v for n, v in said.items() if n not in ("truncation_side", "padding_side")}
+        if name == "tokenizer.json":
+            cut = {"max_length": 6, "strategy": "LongestFirst", "stride": 0, "direction": "Left"}
+            filled = {"strategy": "BatchLongest", "direction": "Left", "pad_to_multiple_of": None}
+            token = {"pad_id": tokenizer.pad_token_id, "pad_token": tokenizer.pad_token}
+            said |= {"truncation": cut, "padding": filled | token | {"pad_type_id": 0}}
+        (directory / name).write_text(json.dumps(said), encoding="utf-8")
+    left = transformers.AutoTokenizer.from_pretrained(directory, **SAFE)
+    call = "AutoTokenizer.from_pretrained(directory, its tokenizer.json cutting and padding left)"
+    sides = (left.truncation_side, left.padding_side)
+    expect.equal(sides, ("left", "left"), f"{call}, .truncation_side and .padding_side")
+    expect.equal(ids(left, LONG), ids(tokenizer, LONG), f"{call}(text)['input_ids']", text=LONG)

@@ -125,3 +125,35 @@ def test_vocabulary_size_facts(checkpoint, tokenizer, expect):
     """The vocabulary has the size that the catalogue knows from elsewhere."""
     for fact in checkpoint.facts_of("vocab-size"):
         expect.equal(len(tokenizer), fact.expect, "len(tokenizer)")
+
+
+# A trainer for each algorithm, and the special tokens of each family.
+TRAINED = ("bert-random", "roberta-random", "llama-yarn", "t5-random", "mbart-random")
+trains = Predicate("one of each kind that can be trained anew", lambda c: c.name in TRAINED)
+ROOM = 320  # for an alphabet of bytes, or for what T5 keeps, and a few words
+
+
+def framed(tokenizer, *texts):
+    """The special tokens around texts."""
+    tokens = tokenizer.convert_ids_to_tokens(tokenizer(*texts)["input_ids"])
+    return [token for token in tokens if token in tokenizer.all_special_tokens]
+
+
+@applies_to(trains)
+def test_training_anew_keeps_the_frame(checkpoint, tokenizer, expect):
+    """A tokenizer trained anew learns words from its texts, and keeps its special tokens and its limit."""
+    texts = ["banana Bandana"] * 40
+    new = tokenizer.train_new_from_iterator(
+        [texts], vocab_size=ROOM, new_special_tokens=["<new>"], show_progress=False
+    )
+    call = "tokenizer.train_new_from_iterator(texts, vocab_size, new_special_tokens=['<new>'])"
+    expect.true(len(new) <= ROOM, len(new), f"at most {ROOM}", f"len({call})", texts=texts)
+    for given in (("banana",), ("banana", "Bandana")):
+        expect.equal(framed(new, *given), framed(tokenizer, *given), f"{call}(*{given})")
+    wanted = sorted({*tokenizer.all_special_tokens})
+    lost = [token for token in wanted if token not in new.all_special_tokens]
+    expect.equal(lost, [], f"special tokens that {call} lost", texts=texts)
+    expect.equal(len(new.tokenize("<new>")), 1, f"len({call}.tokenize('<new>'))", texts=texts)
+    learnt = new.tokenize(texts[0])
+    expect.true(len(learnt) < 13, learnt, "fewer pieces than letters", f"{call}.tokenize")
+    expect.equal(new.model_max_length, tokenizer.model_max_length, f"{call}.model_max_length")

@@ -165,4 +165,57 @@ FAULTS = [
         ("test_bfloat16_is_honoured",),
         "llama-bytes",
     ),
+    Fault(
+        "t5-unclamped-behind-cross-attention",
+        "T5 does not hold back what its cross-attention makes of float16.",
+        edit(
+            "models.t5.modeling_t5:T5Block.forward",
+            (
+                "if do_cross_attention:",
+                "if not do_cross_attention:\n        pass\n    elif hidden_states.dtype == torch.float16:\n        hidden_states = self.layer[1](hidden_states, key_value_states=encoder_hidden_states, attention_mask=encoder_attention_mask, position_bias=encoder_decoder_position_bias, past_key_values=past_key_values)[0]\n    else:",
+            ),
+        ),
+        ("test_float16_sums_stay_finite",),
+        "t5-gated",
+    ),
+    Fault(
+        "mbart-unclamped",
+        "mBART's encoder lets float16 overflow.",
+        edit(
+            "models.mbart.modeling_mbart:MBartEncoderLayer.forward",
+            ("hidden_states.dtype == torch.float16", "False"),
+        ),
+        ("test_float16_sums_stay_finite",),
+        "mbart-random",
+    ),
+    Fault(
+        "written-in-part-whatever-is-asked",
+        "A configuration is written without its default values although all are asked for.",
+        edit(
+            "configuration_utils:PreTrainedConfig.to_json_string",
+            ("if use_diff is True:", "if True:"),
+        ),
+        ("test_configuration_is_written_whole",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "updates-of-new-fields-only",
+        "Updating a configuration leaves the fields that it has.",
+        edit(
+            "configuration_utils:PreTrainedConfig.update",
+            ("setattr(self, key, value)", "hasattr(self, key) or setattr(self, key, value)"),
+        ),
+        ("test_configuration_is_written_whole",),
+        "bert-masked",
+    ),
+    Fault(
+        "new-output-rows-at-random",
+        "Rows added to an output embedding of its own are drawn anew, not around the mean.",
+        edit(
+            MODEL + "_get_resized_lm_head",
+            ("elif new_num_tokens > old_num_tokens and mean_resizing:", "elif False:"),
+        ),
+        ("test_new_rows_are_the_mean",),
+        "llama-bytes",
+    ),
 ]

@@ -289,4 +289,27 @@ FAULTS = [
         ("test_embeddings_can_be_replaced",),
         "gpt2-random",
     ),
+    Fault(
+        "head-drawn-wide",
+        "New heads that classify a text by T5 are drawn with a spread of one.",
+        edit(
+            T5 + "T5PreTrainedModel._init_weights",
+            (
+                "init.normal_(module.out_proj.weight, mean=0.0, std=factor * ((self.config.d_model) ** -0.5))",
+                "init.normal_(module.out_proj.weight, mean=0.0, std=1.0)",
+            ),
+        ),
+        ("test_new_heads_are_drawn_as_configured",),
+        "t5-random",
+    ),
+    Fault(
+        "new-masked-heads-are-biased",
+        "The bias of BERT's new masked head is one.",
+        edit(
+            "models.bert.modeling_bert:BertPreTrainedModel._init_weights",
+            ("init.zeros_(module.bias)", "init.ones_(module.bias)"),
+        ),
+        ("test_new_heads_are_drawn_as_configured",),
+        "bert-random",
+    ),
 ]

@@ -299,4 +299,34 @@ FAULTS = [
         ("test_each_rotary_number_acts",),
         "llama-yarn",
     ),
+    Fault(
+        "longrope-always-short",
+        "Longrope takes the factors of short texts for every text.",
+        edit(
+            "modeling_rope_utils:_compute_longrope_parameters",
+            ("torch.tensor(long_factor,", "torch.tensor(short_factor,"),
+        ),
+        ("test_each_rotary_number_acts",),
+        "llama-chat",
+    ),
+    Fault(
+        "longrope-unscaled-scores",
+        "Longrope leaves the scores of a stretched model as they are.",
+        edit(
+            "modeling_rope_utils:_compute_longrope_parameters",
+            ("if factor <= 1.0:", "if factor > 1.0:"),
+        ),
+        ("test_each_rotary_number_acts",),
+        "mistral-random",
+    ),
+    Fault(
+        "longrope-long-from-the-trained-length",
+        "A model that longrope stretches takes the stretched length for the one it was trained on.",
+        edit(
+            "modeling_rope_utils:RotaryEmbeddingConfigMixin.standardize_rope_params",
+            ("= self.original_max_position_embeddings", "= self.max_position_embeddings"),
+        ),
+        ("test_each_rotary_number_acts",),
+        "llama-yarn",
+    ),
 ]

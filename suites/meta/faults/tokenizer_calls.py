@@ -322,4 +322,65 @@ FAULTS = [
         ("test_pair_stands_in_the_familys_frame",),
         "t5-gated",
     ),
+    Fault(
+        "frame-of-the-old-ids",
+        "A tokenizer trained anew frames its texts by the ids that its special tokens had before.",
+        edit(
+            "tokenization_utils_tokenizers:TokenizersBackend.train_new_from_iterator",
+            ('if "special_tokens" in post_processor:', "if False:"),
+        ),
+        ("test_training_anew_keeps_the_frame",),
+        "llama-yarn",
+    ),
+    Fault(
+        "new-special-tokens-not-trained",
+        "A tokenizer trained anew knows none of the special tokens it should add.",
+        edit(
+            "tokenization_utils_tokenizers:TokenizersBackend.train_new_from_iterator",
+            ("special_tokens.extend(new_special_tokens)", "pass"),
+            ("extra_special_tokens.extend(new_special_tokens)", "pass"),
+        ),
+        ("test_training_anew_keeps_the_frame",),
+        "llama-yarn",
+    ),
+    Fault(
+        "file-cuts-right-anyway",
+        "The side that a tokenizer.json cuts is not looked at.",
+        edit(
+            BACKEND + "__init__",
+            ('kwargs.setdefault("truncation_side", _truncation["direction"])', "pass"),
+        ),
+        ("test_sides_are_those_of_the_file",),
+        "llama-yarn",
+    ),
+    Fault(
+        "file-pads-right-anyway",
+        "The side that a tokenizer.json pads is not looked at.",
+        edit(
+            BACKEND + "__init__",
+            ('kwargs.setdefault("padding_side", _padding["direction"])', "pass"),
+        ),
+        ("test_sides_are_those_of_the_file",),
+        "bert-random",
+    ),
+    Fault(
+        "numpy-numbers-named",
+        "A chat template is shown the name of a numpy number's type.",
+        edit(
+            "utils.chat_template_utils:_plain_template_data",
+            ("isinstance(value, np.generic)", "False"),
+        ),
+        ("test_templates_read_values_of_other_types",),
+        "llama-chat",
+    ),
+    Fault(
+        "data-classes-named",
+        "A chat template is shown the name of a data class.",
+        edit(
+            "utils.chat_template_utils:_plain_template_data",
+            ("dataclasses.is_dataclass(value)", "False"),
+        ),
+        ("test_templates_read_values_of_other_types",),
+        "llama-chat",
+    ),
 ]
