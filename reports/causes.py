@@ -137,7 +137,7 @@ def is_plain(finding: Finding) -> bool:
 
 def renamed(fact: Family, finding: Finding) -> bool:
     """Whether a tokenizer fact changed in a documented way: a new name encodes alike."""
-    return fact.name == "tokenizer" and finding.explanation is not None
+    return fact.name == "tokenizer" and finding.verdict is Verdict.EXPECTED
 
 
 def attribute(findings: Sequence[Finding], steady: Collection[str]) -> None:
@@ -263,7 +263,10 @@ class Causes:
                 return None
             return self.facts.get("pipeline") or self.facts.get("tokenizer")
         able = [fact.name for fact in FAMILIES if fact.able(finding)]
-        return next((self.facts[name] for name in able if name in self.facts), None)
+        found = next((self.facts[name] for name in able if name in self.facts), None)
+        repaired = finding.judgement.verdict is Verdict.REPAIRED
+        # what is no defect mends nothing
+        return None if repaired and found and found.verdict is Verdict.EXPECTED else found
 
     def of_numbers(self, finding: Finding) -> Finding | None:
         """Other numbers of a plain call, for the same input where seen; they do not explain each other."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -122,21 +122,11 @@ def explain(
     """Give every finding the first explanation that matches."""
     versions = base.environment.versions, new.environment.versions
     able = [explanation for explanation in explanations if explanation.spans(*versions)]
-    tokenizers: dict[str, set[str]] = {}
-    for observation in [*base.observations.values(), *new.observations.values()]:
-        if observation.group == "load" and "tokenizer" in observation.observation:
-            data = observation.value.get("data")
-            if isinstance(data, str) and data.isidentifier():
-                tokenizers.setdefault(observation.checkpoint, set()).add(data)
-    facts: dict[str, set[str]] = {}
-    for finding in findings:
-        if finding.section == "load":
-            facts.setdefault(finding.seen.checkpoint, set()).add(finding.seen.observation)
-    given: dict[str, set[str]] = {}
-    for observation in base.observations.values():
-        if observation.observation.startswith("load/config/"):
-            fact = f"{observation.observation}={shown(observation)}"
-            given.setdefault(observation.checkpoint, set()).add(fact)
+    tokenizers, facts, given = (
+        tokenizers_of(findings, base, new),
+        facts_of(findings),
+        given_of(base),
+    )
     for finding in findings:
         name = finding.seen.checkpoint
         model = str(finding.checkpoint.get("model_type") or "")
@@ -152,9 +142,49 @@ def explain(
             )
 
 
+def tokenizers_of(
+    findings: Sequence[Finding], base: Record, new: Record
+) -> Mapping[str, Collection[str]]:
+    """Checkpoint -> the names its tokenizer facts give, and `Old → New` where one changed."""
+    found = defaultdict(set)
+    for observation in [*base.observations.values(), *new.observations.values()]:
+        if observation.group == "load" and "tokenizer" in observation.observation:
+            data = observation.value.get("data")
+            if isinstance(data, str) and data.isidentifier():
+                found[observation.checkpoint].add(data)
+    for finding in findings:
+        names = {shown(finding.base), shown(finding.new)}
+        if finding.section == "load" and names <= found[finding.seen.checkpoint]:
+            change = f"{shown(finding.base)} → {shown(finding.new)}"
+            found[finding.seen.checkpoint].add(change)
+    return found
+
+
+def facts_of(findings: Sequence[Finding]) -> Mapping[str, Collection[str]]:
+    """Checkpoint -> its load facts that changed."""
+    found = defaultdict(set)
+    for finding in findings:
+        if finding.section == "load":
+            found[finding.seen.checkpoint].add(finding.seen.observation)
+    return found
+
+
+def given_of(base: Record) -> Mapping[str, Collection[str]]:
+    """Checkpoint -> what BASE reads in its configuration, as `observation=value`."""
+    found = defaultdict(set)
+    for observation in base.observations.values():
+        if observation.observation.startswith("load/config/"):
+            found[observation.checkpoint].add(f"{observation.observation}={shown(observation)}")
+    return found
+
+
 def steady(base: Record, findings: Sequence[Finding]) -> set[str]:
-    """Checkpoints with a fingerprint and none that changed."""
-    fingerprinted = {key[0] for key in base.observations if is_fingerprint(key[1])}
+    """Checkpoints with a fingerprint, not an error, and none that changed."""
+    fingerprinted = {
+        key[0]
+        for key, seen in base.observations.items()
+        if is_fingerprint(key[1]) and seen.value.get("type") != "error"
+    }
     return fingerprinted - {
         f.seen.checkpoint for f in findings if is_fingerprint(f.seen.observation)
     }

@@ -63,6 +63,7 @@ class ExplanationError(Exception):
 class Subject:
     """A checkpoint: its model_type, the tokenizer classes its records name, its changed load facts.
 
+    tokenizers: with `Old → New` where a name changed.
     given: `observation=value` for each fact of the older record.
     """
 

@@ -118,3 +118,48 @@ def test_a_token_lost_explains_ids_where_the_fingerprint_is_the_same(tmp_path: P
         for added, ids in (({"9": "new"}, [9]), ({}, [3, 4]))
     ]
     assert roots(compared(tmp_path, *sides)) == {"load/tokenizer/added"}
+
+
+@pytest.mark.parametrize(
+    ("new", "verdict"), [("TokenizersBackend", Verdict.EXPECTED), ("Other", Verdict.CHANGED)]
+)
+def test_an_explanation_asks_which_class_became_which(
+    tmp_path: Path, new: str, verdict: Verdict
+) -> None:
+    """What comes of losing a class explains nothing where that class became another one."""
+    sides = []
+    for side, name, size in (("base", "LlamaTokenizerFast", 3), ("new", new, 2)):
+        lines = [
+            seen("load/tokenizer/class", exact(name), "load"),
+            seen("load/tokenizer/length", exact(size), "load"),
+        ]
+        sides.append(read(written(tmp_path / side, lines)))
+    entry = {
+        "id": "x",
+        "cause": "no class of its own",
+        "release": "transformers>=5.0.0",
+        "link": "https://example.org",
+        "observations": ["load/tokenizer/length"],
+        "tokenizers": ["LlamaTokenizer* → TokenizersBackend"],
+        "edit": "3 → 2",
+    }
+    found = compare(*sides, [explanation_from(entry)])
+    judged = {finding.seen.observation: finding.verdict for finding in found.findings}
+    assert judged["load/tokenizer/length"] is verdict
+
+
+def test_a_fingerprint_that_raises_keeps_no_tokenizer_steady(tmp_path: Path) -> None:
+    """Other tokens are the cause of other texts where neither version could encode the hostile text."""
+    for name, caused in (("raises", True), ("encodes", False)):
+        fingerprint = error("input") if caused else exact([1, 2])
+        sides = [
+            [
+                seen("load/tokenizer/fingerprint", fingerprint, "load"),
+                seen("load/tokenizer/length", exact(size), "load"),
+                seen("tokenization/its sizes", exact([size]), "tokenization"),
+            ]
+            for size in (3, 2)
+        ]
+        (tmp_path / name).mkdir()
+        found = compared(tmp_path / name, *sides)
+        assert ("tokenization/its sizes" not in roots(found)) is caused
