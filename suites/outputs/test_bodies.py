@@ -54,12 +54,9 @@ def drawn(checkpoint, name):
         settings["image_size"] = 3 * patch
     else:
         settings["pad_token_id"] = pad_id(checkpoint)
-    if (
-        "decoder_layers" in settings
-    ):  # a cache has as many layers as the encoder, which is not there
-        settings |= dict.fromkeys(
-            ("encoder_layers", "num_hidden_layers"), settings["decoder_layers"]
-        )
+    # a cache has as many layers as the encoder, which is not there
+    if depth := settings.get("decoder_layers"):
+        settings |= {"encoder_layers": depth, "num_hidden_layers": depth}
     if name.endswith(CAUSAL[:2]) and checkpoint.model_type in ATTENDS_ACROSS:
         settings |= dict.fromkeys(ACROSS, True)
     config = transformers.AutoConfig.for_model(**settings)
