@@ -9,6 +9,7 @@ from fixtures.applicability import (
     generates,
     generation_sample,
     light,
+    lively,
     text_model,
     unless_shown,
 )
@@ -61,7 +62,7 @@ def ends_for(variant, model, checkpoint, prompt):
     return [end_seen(model, checkpoint, prompt)]
 
 
-@applies_to(generates, text_model, generation_sample)
+@applies_to(generates, text_model, generation_sample, lively)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_beams_equal_textbook(checkpoint, model, dtype, expect, variant):
     """All returned beams and their scores equal a textbook beam search over the same logits."""

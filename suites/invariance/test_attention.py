@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from fixtures.agreement import agree_with_itself, final_states
-from fixtures.applicability import any_model, applies_to, decoder, encoder, seq2seq, short_window
+from fixtures.applicability import (
+    any_model,
+    applies_to,
+    decoder,
+    encoder,
+    lively,
+    seq2seq,
+    short_window,
+)
 from fixtures.ids import batch, ordinary_ids
 from fixtures.loading import load_model
 from fixtures.oracle import answers, own_tolerance, run
@@ -92,7 +100,7 @@ def test_sliding_window_reach(checkpoint, device, dtype, expect):
         )
 
 
-@applies_to(seq2seq)
+@applies_to(seq2seq, lively)
 def test_cross_attention_reads_the_encoder(checkpoint, model, dtype, expect):
     """A real encoder token changes the decoder's states at every position."""
     inputs = batch(checkpoint, [12, 12])

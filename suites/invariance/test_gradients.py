@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from fixtures.applicability import any_head, any_model, applies_to, light, loader_sample, referenced
+from fixtures.applicability import (
+    any_head,
+    any_model,
+    applies_to,
+    light,
+    lively,
+    loader_sample,
+    referenced,
+)
 from fixtures.gradients import judged_gradients, library_gradients, rounding
 from fixtures.ids import batch, labels
 from fixtures.lazy import torch
@@ -11,7 +19,7 @@ from fixtures.stored import fingerprint
 from fixtures.tolerance import allowed
 
 
-@applies_to(any_head, referenced, light)
+@applies_to(any_head, referenced, light, lively)
 def test_gradients_equal_reference(checkpoint, device, dtype, expect):
     """The gradient of the loss for every weight equals the reference's."""
     model = fresh_model(checkpoint, dtype=dtype).to(device).requires_grad_(True)

@@ -7,7 +7,14 @@ from dataclasses import replace
 import pytest
 
 from fixtures.agreement import agree_with_reference
-from fixtures.applicability import Predicate, applies_to, light, model_type, referenced
+from fixtures.applicability import (
+    Predicate,
+    applies_to,
+    decoder,
+    light,
+    model_type,
+    referenced,
+)
 from fixtures.expect import Expect
 from fixtures.ids import batch
 from fixtures.loading import fresh_model
@@ -50,7 +57,7 @@ def settings_for(config, setting):
     return {"rope_scaling": scaling, "rope_parameters": None, "rope_theta": 10000.0, **other}
 
 
-@applies_to(model_type("llama", "mistral"), referenced, light, sample)
+@applies_to(decoder, model_type("llama", "mistral"), referenced, light, sample)
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_each_rotary_number_acts(checkpoint, dtype, tmp_path, setting):
     """With any other rotary scaling in its configuration, a model gives the reference's outputs."""

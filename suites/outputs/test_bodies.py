@@ -29,7 +29,8 @@ HEADS = {
 }
 CAUSAL = ("LMHeadModel", "ForCausalLM", "DoubleHeadsModel")
 ATTENDS_ACROSS = ("bert", "roberta", "gpt2", "bart", "mbart")
-OF_THE_TASK = ("architectures", "id2label", "label2id", "num_labels", "problem_type")
+ACROSS = ("is_decoder", "add_cross_attention")
+OF_THE_TASK = ("architectures", "id2label", "label2id", "num_labels", "problem_type", *ACROSS)
 OF_THE_FILES = ("dtype", "torch_dtype")
 # It knows no positions of choices: they stay in three axes.
 UNREAD = {"DistilBertForMultipleChoice": ("position_ids",)}
@@ -57,7 +58,7 @@ def drawn(checkpoint, name):
     if depth := settings.get("decoder_layers"):
         settings |= {"encoder_layers": depth, "num_hidden_layers": depth}
     if name.endswith(CAUSAL[:2]) and checkpoint.model_type in ATTENDS_ACROSS:
-        settings |= {"is_decoder": True, "add_cross_attention": True}
+        settings |= dict.fromkeys(ACROSS, True)
     config = transformers.AutoConfig.for_model(**settings)
     config._attn_implementation = "eager"
     return filled(getattr(transformers, name)(config), seed=14).eval()

@@ -11,6 +11,7 @@ from fixtures.applicability import (
     encoder,
     head,
     light,
+    lively,
     model_type,
     one_table,
     referenced,
@@ -176,7 +177,7 @@ def test_labels_make_the_decoder_inputs(checkpoint, model, dtype, expect):
     )
 
 
-@applies_to(seq2seq)
+@applies_to(seq2seq, lively)
 def test_decoder_mask_hides_a_token(checkpoint, model, dtype, expect):
     """What stands behind a zero of the decoder's mask changes nothing at the positions after it."""
     inputs = batch(checkpoint, [12, 12])

@@ -91,7 +91,7 @@ def test_long_texts_are_tagged_up_to_the_maximum(checkpoint, tokenizer, model, e
     expect.equal([(row["index"], row["entity"]) for row in rows], wanted, call, text=TEXT)
 
 
-@applies_to(has_mask_token, head("MaskedLM"), light, offers(FILLING))
+@applies_to(tokenizer, has_mask_token, head("MaskedLM"), light, offers(FILLING))
 def test_targets_are_tokens_or_begin_with_one(checkpoint, tokenizer, model, expect):
     """A target may be given alone; one that is no token stands for its first piece (documented)."""
     fill = pipe(FILLING, model, tokenizer=tokenizer)
