@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
-from suites.meta.planting import all_faults, checks_by_file
+from suites.meta.planting import SUITES, all_faults, checks_by_file
 
 CHECKS = sorted({name for names in checks_by_file().values() for name in names})
 # What the newest library offers no place to plant a fault in, and why.
@@ -48,3 +50,11 @@ def test_fault_names_are_unique():
     """No two faults share a name."""
     names = Counter(fault.name for fault in all_faults())
     assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_ci_runs_every_module_beside_this_one():
+    """`.ci/run` names each module of suites/meta."""
+    script = (SUITES.parent / ".ci" / "run").read_text(encoding="utf-8")
+    named = {name for names in re.findall(r"test_\{(.+?)\}", script) for name in names.split(",")}
+    there = {file.stem.removeprefix("test_") for file in Path(__file__).parent.glob("test_*.py")}
+    assert named == there
