@@ -10,7 +10,6 @@ import pytest
 
 from fixtures.agreement import agree_with_itself, agree_with_reference, final_states
 from fixtures.applicability import (
-    Predicate,
     any_model,
     applies_to,
     computes_positions,
@@ -20,6 +19,7 @@ from fixtures.applicability import (
     light,
     model_type,
     referenced,
+    small,
     text_model,
 )
 from fixtures.expect import Expect
@@ -30,7 +30,6 @@ from fixtures.oracle import answers, own_tolerance, run
 from fixtures.stored import copied, reconfigured
 from fixtures.tolerance import K
 
-small = Predicate("under 10 MB of weights", lambda c: c.weight_bytes < 10_000_000)
 rotary = model_type("llama", "mistral")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 
-from fixtures.applicability import Predicate, applies_to, model_type, square_patches, vision
+from fixtures.applicability import applies_to, model_type, one_each, small, square_patches, vision
 from fixtures.ids import batch, ordinary_ids, pad_id
 from fixtures.lazy import torch, transformers
 from fixtures.oracle import run
@@ -35,14 +35,6 @@ OF_THE_FILES = ("dtype", "torch_dtype")
 # It knows no positions of choices: they stay in three axes.
 UNREAD = {"DistilBertForMultipleChoice": ("position_ids",)}
 HANDED_ON = ("hidden_states", "attentions", "cross_attentions")
-small = Predicate("under 10 MB of weights", lambda c: c.weight_bytes < 10_000_000)
-# What a class hands on is the same for all its configurations.
-one_each = Predicate(
-    "one of each family",
-    lambda c: (
-        c.source != "built-in" or c.name in ("llama-bytes", "deit-shapes", f"{c.model_type}-random")
-    ),
-)
 
 
 def drawn(checkpoint, name):

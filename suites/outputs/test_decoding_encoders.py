@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from fixtures.applicability import Predicate, applies_to, model_type, widens
+from fixtures.applicability import applies_to, model_type, small, widens
 from fixtures.ids import batch, ordinary_ids
 from fixtures.lazy import torch, transformers
 from fixtures.oracle import run
 from fixtures.tolerance import allowed, allowed_sum
 from fixtures.weights import filled
 
-small = Predicate("under 10 MB of weights", lambda c: c.weight_bytes < 10_000_000)
 AS_DECODER = {"is_decoder": True, "add_cross_attention": True}
 WIDTHS = ("hidden_size", "n_embd", "d_model")
 MEMORY = 7  # positions of what is attended across
@@ -88,10 +87,9 @@ def test_what_is_attended_across_is_dropped(checkpoint, expect):
     """In training, a dropout of one, in attention or behind it, hides what a decoder attends to."""
     inputs = given(checkpoint)
     other = dict(inputs, encoder_hidden_states=inputs["encoder_hidden_states"].flip(0, 2))
-    known = type(
-        decoding(checkpoint).config
-    )().to_dict()  # some configurations hold other families' fields
-    fields = [name for name in known if "drop" in name]
+    # not the checkpoint's own: some configurations hold other families' fields
+    family = type(decoding(checkpoint).config)
+    fields = [name for name in family().to_dict() if "drop" in name]
     for field in (name for name in DROPOUTS if name in fields):
         settings = dict.fromkeys(fields, 0.0) | {field: 1.0}
         model = decoding(checkpoint, **settings).train()

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 from fixtures.agreement import agree_with_itself
-from fixtures.applicability import (
-    Predicate,
-    applies_to,
-    light,
-    model_type,
-    seq2seq,
-    square_patches,
-)
+from fixtures.applicability import applies_to, light, model_type, seq2seq, small, square_patches
 from fixtures.ids import batch, pixels
 from fixtures.lazy import torch, transformers
 from fixtures.loading import SAFE, dtype_argument
 from fixtures.oracle import run
 from fixtures.tolerance import allowed
 from fixtures.weights import filled
-
-small = Predicate("under 10 MB of weights", lambda c: c.weight_bytes < 10_000_000)
 
 
 def drawn(checkpoint, name, seed, **options):

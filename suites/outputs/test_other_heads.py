@@ -11,8 +11,10 @@ from fixtures.applicability import (
     Predicate,
     applies_to,
     model_type,
+    one_each,
     one_table,
     referenced,
+    small,
 )
 from fixtures.expect import Expect
 from fixtures.ids import batch, eos_id, labels, pad_id, shifted
@@ -36,12 +38,6 @@ OFFERED = {
 }
 IN_TWO_PARTS = ("t5", "bart", "mbart")  # they classify by a decoder's state at the text's end
 # The weights are drawn anew, four times and more: not those of a model that fills seconds.
-small = Predicate("under 10 MB of weights", lambda c: c.weight_bytes < 10_000_000)
-# What a class does by itself is the same for all its configurations.
-one_each = Predicate(
-    "one of each family",
-    lambda c: c.source != "built-in" or c.name in ("llama-bytes", f"{c.model_type}-random"),
-)
 # What a task decides by itself, and what would keep the loss of two labels from being asked for.
 OF_THE_TASK = ("architectures", "id2label", "label2id", "num_labels", "problem_type")
 

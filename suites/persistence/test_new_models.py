@@ -6,13 +6,14 @@ import math
 
 from fixtures.agreement import agree_with_itself
 from fixtures.applicability import (
-    Predicate,
     any_model,
     applies_to,
     head,
     light,
     loader_sample,
     model_type,
+    one_each,
+    small,
     text_model,
 )
 from fixtures.ids import batch
@@ -29,7 +30,6 @@ DRAWN = tuple("bert roberta distilbert gpt2 llama mistral t5 bart mbart vit".spl
 T5_SUMS = {"wo": ("d_ff",), "q": ("d_model", "d_kv"), "o": ("num_heads", "d_kv")}
 T5_SUMS |= dict.fromkeys(("k", "v", "wi", "wi_0", "wi_1", "relative_attention_bias"), ("d_model",))
 T5_SUMS |= dict.fromkeys(("dense", "out_proj", "qa_outputs"), ("d_model",))
-small = Predicate("under 10 MB of weights", lambda c: c.weight_bytes < 10_000_000)
 CLASSIFYING = ("SequenceClassification", "TokenClassification", "QuestionAnswering")
 HEADS = {
     "bert": (*CLASSIFYING, "MaskedLM", "MultipleChoice", "NextSentencePrediction", "PreTraining"),
@@ -43,11 +43,6 @@ HEADS = {
     "mbart": ("SequenceClassification", "QuestionAnswering", "CausalLM"),
     "vit": ("ImageClassification", "MaskedImageModeling"),
 }
-# A class draws its weights alike whatever its configuration's sizes.
-one_each = Predicate(
-    "one of each family",
-    lambda c: c.source != "built-in" or c.name in ("llama-bytes", f"{c.model_type}-random"),
-)
 
 
 def spread_of(config, name):

@@ -234,8 +234,8 @@ def test_maximum_length_is_the_files(checkpoint, tokenizer, expect, observe):
     )
 
 
-of_one_file = Predicate("one of each way to read a tokenizer.json", lambda c: c.name in SHOWN)
 SHOWN = ("bert-random", "llama-yarn")
+of_one_file = Predicate("one of each way to read a tokenizer.json", lambda c: c.name in SHOWN)
 
 
 @applies_to(of_one_file)
