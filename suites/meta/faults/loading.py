@@ -47,7 +47,8 @@ def mend_cut_files(patch: pytest.MonkeyPatch) -> None:
                 + length
                 + max((e["data_offsets"][1] for e in entries if "data_offsets" in e), default=0)
             )
-            Path(path).write_bytes(content.ljust(end, b"\0"))
+            if len(content) < end:
+                Path(path).write_bytes(content.ljust(end, b"\0"))
         return original(path, *arguments, **options)
 
     patch.setattr(modeling_utils, "safe_open", lenient)
