@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import random
+import signal
 
 import pytest
 from rich.console import Console
@@ -165,6 +166,7 @@ class FakeOrigins:
 
     ratios: dict[str, list[float]]
     made: list[int]
+    ended_by = signal.SIGINT
 
     def __init__(self, arms, entrant, chance) -> None:
         self.entrant = entrant
@@ -182,7 +184,7 @@ class FakeOrigins:
         """The next ratio of this model."""
         self.made[-1] += 1
         if not self.ratios[self.entrant.model]:
-            raise KeyboardInterrupt
+            signal.raise_signal(self.ended_by)
         return Measured([0.01] * 3, [self.ratios[self.entrant.model].pop(0)] * 3)
 
 
@@ -213,8 +215,10 @@ def test_suite_is_raced_to_its_end(raced):
     assert raced().status == race.FAILED
 
 
-def test_interrupted_suite_tells_what_is_decided(raced):
-    """Ctrl-C loses no verdict, and is no success."""
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_suite_tells_what_is_decided(raced, monkeypatch, by):
+    """Neither Ctrl-C nor a job's time limit loses a verdict, and neither is a success."""
+    monkeypatch.setattr(FakeOrigins, "ended_by", by)
     outcome = raced(same=SAME, cut=SLOW[:3])
     said = [found and found.verdict for found in outcome.judgements]
     assert said == [Verdict.NO_CHANGE, None, None]
