@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fixtures.agreement import agree
-from fixtures.applicability import Predicate, applies_to
+from fixtures.applicability import Predicate, applies_to, model_type, one_each
 from fixtures.covering import covering
 from fixtures.ids import padded
 from fixtures.lazy import torch, transformers
@@ -12,6 +12,7 @@ from fixtures.tolerance import allowed_each
 from fixtures.weights import filled
 
 SAMPLE = ("gpt2-random", "llama-bytes", "mistral-random")
+own = Predicate("built-in", lambda c: c.source == "built-in")
 sample = Predicate("one of each family that shows it", lambda c: c.name in SAMPLE)
 
 UNSAID = "left out of the configuration"
@@ -127,3 +128,32 @@ def test_settings_act_together(checkpoint, expect):
         limit = max(allowed_each(exact, rounded).values())
         call = f"AutoModelFor{head}.from_config(AutoConfig.for_model(**{config}), attn_implementation={kernel!r})(**inputs)"
         agree(expect, outputs, inputs, exact, dict.fromkeys(exact, limit), call)
+
+
+# What no model can be made of; width and heads under the names of the family's files.
+UNEVEN = {
+    "bert": {"hidden_size": 18, "num_attention_heads": 4},
+    "roberta": {"hidden_size": 18, "num_attention_heads": 4},
+    "gpt2": {"n_embd": 18, "n_head": 4},
+    "llama": {"hidden_size": 18, "num_attention_heads": 4},
+    "bart": {"d_model": 18, "encoder_attention_heads": 4, "decoder_attention_heads": 4},
+    "mbart": {"d_model": 18, "encoder_attention_heads": 4, "decoder_attention_heads": 4},
+}
+
+
+@applies_to(model_type(*UNEVEN), own, one_each)
+def test_uneven_heads_are_refused(checkpoint, expect):
+    """A width that its heads cannot share evenly is refused, by the configuration or the model."""
+    settings = {
+        "model_type": checkpoint.model_type,
+        "vocab_size": 50,
+        **UNEVEN[checkpoint.model_type],
+    }
+    try:
+        config = transformers.AutoConfig.for_model(**settings)
+        outcome = type(transformers.AutoModel.from_config(config)).__name__
+    except Exception as error:
+        outcome = str(error)
+    call = f"AutoModel.from_config(AutoConfig.for_model(**{settings}))"
+    said = "multiple" in outcome or "divisible" in outcome
+    expect.true(said, outcome, "an error that says that heads do not divide the width", call)

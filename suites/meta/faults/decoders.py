@@ -297,4 +297,14 @@ FAULTS = [
         ("test_other_heads_equal_reference",),
         "llama-bytes",
     ),
+    Fault(
+        "uneven-heads-accepted",
+        "BART takes a width that its heads cannot share, and rounds.",
+        edit(
+            "models.bart.modeling_bart:BartAttention.__init__",
+            ("(self.head_dim * num_heads) != self.embed_dim", "False"),
+        ),
+        ("test_uneven_heads_are_refused",),
+        "bart-random",
+    ),
 ]
