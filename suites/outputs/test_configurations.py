@@ -4,123 +4,33 @@ from __future__ import annotations
 
 from fixtures.agreement import agree
 from fixtures.applicability import Predicate, applies_to, model_type, one_each
-from fixtures.covering import covering
-from fixtures.ids import padded
-from fixtures.lazy import torch, transformers
+from fixtures.combinations import FIELDS, called, combined
+from fixtures.lazy import transformers
 from fixtures.oracle import computed, run
+from fixtures.stored import stored
 from fixtures.tolerance import allowed_each
 from fixtures.weights import filled
 
-SAMPLE = ("gpt2-random", "llama-bytes", "mistral-random")
+SHOWN_BY = {"llama": "llama-bytes", "deit": "deit-shapes"}
+SAMPLE = frozenset(SHOWN_BY.get(family, f"{family}-random") for family in FIELDS)
 own = Predicate("built-in", lambda c: c.source == "built-in")
-sample = Predicate("one of each family that shows it", lambda c: c.name in SAMPLE)
-
-UNSAID = "left out of the configuration"
-SIZES = {"vocab_size": 50, "bos_token_id": 47, "eos_token_id": 48, "pad_token_id": 49}
-LLAMA_SIZES = {
-    **SIZES,
-    "hidden_size": 16,
-    "intermediate_size": 24,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "max_position_embeddings": 8,
-}
-DYNAMIC = {"rope_type": "dynamic", "factor": 3.0}
-LLAMA = {
-    "hidden_act": (UNSAID, "gelu_pytorch_tanh"),
-    "head_dim": (UNSAID, 6),
-    "num_key_value_heads": (4, 2, 1),
-    "rms_norm_eps": (UNSAID, 0.1),
-    "rope_theta": (UNSAID, 50.0),
-    "tie_word_embeddings": (UNSAID, True),
-}
-# family -> the sizes of its models, and values of each field that they are drawn from
-FIELDS = {
-    "gpt2": (
-        {**SIZES, "n_embd": 16, "n_layer": 3, "n_positions": 40},
-        {
-            "activation_function": (UNSAID, "relu"),
-            "n_head": (2, 4),
-            "n_inner": (UNSAID, None, 24),
-            "scale_attn_weights": (UNSAID, False),
-            "scale_attn_by_inverse_layer_idx": (UNSAID, True),
-            "reorder_and_upcast_attn": (UNSAID, True),
-            "layer_norm_epsilon": (UNSAID, 0.1),
-            "tie_word_embeddings": (UNSAID, False),
-            "add_cross_attention": (UNSAID, True),
-        },
-    ),
-    "llama": (
-        LLAMA_SIZES,
-        LLAMA
-        | {
-            "attention_bias": (UNSAID, True),
-            "mlp_bias": (UNSAID, True),
-            "rope_scaling": (UNSAID, {"type": "linear", "factor": 2.5}, DYNAMIC),
-        },
-    ),
-    "mistral": (LLAMA_SIZES, LLAMA | {"sliding_window": (UNSAID, None, 3)}),
-}
-# How the model is called, which is drawn with them; each kernel has a way of its own for each kind of mask.
-PADDINGS = {"none": (12, 12), "left": (12, 7), "right": (7, 12), "gaps": (12, 12)}
-CALLS = {
-    "head": ("CausalLM", "SequenceClassification"),
-    "kernel, padding": [(kernel, name) for kernel in ("eager", "sdpa") for name in PADDINGS],
-}
-
-
-def legal(case):
-    """Whether these may stand together.
-
-    Where a text padded on the left ends is a check of its own; a classifier attends to no other model.
-    """
-    left = "left" in case.get("kernel, padding", ())
-    across = case.get("add_cross_attention") is True
-    return case.get("head") != "SequenceClassification" or not (left or across)
-
-
-def combined(family):
-    """(configuration, head, kernel, padding) in which every two values meet."""
-    sizes, fields = FIELDS[family]
-    for case in covering(fields | CALLS, legal):
-        stated = {name: case[name] for name in fields if case[name] != UNSAID}
-        yield {"model_type": family, **sizes, **stated}, case["head"], *case["kernel, padding"]
-
-
-def inputs_of(config, padding):
-    """Seeded ids, padded and masked in this way; so is what the model attends to beside them, if it does."""
-    draw = torch.Generator().manual_seed(61)
-    rows = [
-        torch.randint(0, config["bos_token_id"], (length,), generator=draw).tolist()
-        for length in PADDINGS[padding]
-    ]
-    side = "left" if padding == "left" else "right"
-    inputs = padded(rows, config["pad_token_id"], side)
-    mask = inputs["attention_mask"]
-    if padding == "none":
-        del inputs["attention_mask"]
-    elif padding == "left":
-        inputs["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0)
-    elif padding == "gaps":
-        mask[0, 4:6] = mask[1, 9] = 0
-    if config.get("add_cross_attention"):
-        inputs["encoder_hidden_states"] = torch.randn(2, 7, config["n_embd"], generator=draw)
-        if padding != "none":
-            inputs["encoder_attention_mask"] = torch.tensor([[1] * 7, [1] * 4 + [0] * 3])
-    return inputs
+sample = own & Predicate("one of each family", lambda c: c.name in SAMPLE)
 
 
 @applies_to(sample)
-def test_settings_act_together(checkpoint, expect):
+def test_settings_act_together(checkpoint, expect, tmp_path):
     """Whatever two settings of a configuration and of a call meet, a model gives the reference's outputs."""
     from fixtures.reference import reference_for
 
-    for config, head, kernel, padding in combined(checkpoint.model_type):
-        inputs, loader = inputs_of(config, padding), getattr(transformers, f"AutoModelFor{head}")
+    for number, case in enumerate(combined(checkpoint.model_type)):
+        config, head, kernel, padding = case
+        inputs, loader = called(config, head, padding), getattr(transformers, f"AutoModelFor{head}")
         made = transformers.AutoConfig.for_model(**config)
         model = filled(loader.from_config(made, attn_implementation=kernel), seed=15).eval()
         outputs = run(model, inputs, output_attentions=kernel == "eager")
-        state, module = model.state_dict(), reference_for(config)
+        # on disk weights have the names that all versions know
+        model.save_pretrained(tmp_path / str(number))
+        state, module = stored(tmp_path / str(number)), reference_for(config)
         exact, rounded = (
             computed(module, config, state, inputs, head, dtype) for dtype in ("float64", "float32")
         )
