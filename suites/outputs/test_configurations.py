@@ -17,13 +17,12 @@ sample = Predicate("one of each family that shows it", lambda c: c.name in SAMPL
 
 UNSAID = "left out of the configuration"
 SIZES = {"vocab_size": 50, "bos_token_id": 47, "eos_token_id": 48, "pad_token_id": 49}
-LLAMA_SIZES = {
-    **SIZES,
-    "hidden_size": 16,
-    "intermediate_size": 24,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "max_position_embeddings": 8,
+WIDE = {**SIZES, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2}
+BERT = {
+    "hidden_act": (UNSAID, "relu"),
+    "num_attention_heads": (2, 4),
+    "layer_norm_eps": (UNSAID, 0.1),
+    "tie_word_embeddings": (UNSAID, False),
 }
 DYNAMIC = {"rope_type": "dynamic", "factor": 3.0}
 LLAMA = {
@@ -34,8 +33,31 @@ LLAMA = {
     "rope_theta": (UNSAID, 50.0),
     "tie_word_embeddings": (UNSAID, True),
 }
+LLAMA_SIZES = {**WIDE, "num_attention_heads": 4, "max_position_embeddings": 8}
+BART = {
+    "activation_function": (UNSAID, "relu"),
+    "encoder_attention_heads": (2, 4),
+    "decoder_attention_heads": (2, 4),
+    "encoder_layers": (2, 1),
+    "decoder_layers": (2, 1),
+    "encoder_ffn_dim": (24, 12),
+    "scale_embedding": (UNSAID, True),
+    "tie_word_embeddings": (UNSAID, False),
+}
+BART_SIZES = {**SIZES, "d_model": 16, "decoder_ffn_dim": 24, "max_position_embeddings": 40}
 # family -> the sizes of its models, and values of each field that they are drawn from
 FIELDS = {
+    "bert": (WIDE | {"max_position_embeddings": 40}, BERT | {"type_vocab_size": (UNSAID, 1)}),
+    "roberta": (WIDE | {"max_position_embeddings": 70, "type_vocab_size": 1}, BERT),
+    "distilbert": (
+        {**SIZES, "dim": 16, "hidden_dim": 24, "n_layers": 2, "max_position_embeddings": 40},
+        {
+            "activation": (UNSAID, "relu"),
+            "n_heads": (2, 4),
+            "sinusoidal_pos_embds": (UNSAID, True),
+            "tie_word_embeddings": (UNSAID, False),
+        },
+    ),
     "gpt2": (
         {**SIZES, "n_embd": 16, "n_layer": 3, "n_positions": 40},
         {
@@ -60,13 +82,28 @@ FIELDS = {
         },
     ),
     "mistral": (LLAMA_SIZES, LLAMA | {"sliding_window": (UNSAID, None, 3)}),
+    "t5": (
+        {**SIZES, "d_model": 16, "d_ff": 24, "num_layers": 2, "decoder_start_token_id": 49},
+        {
+            "feed_forward_proj": (UNSAID, "gated-gelu", "gated-silu"),
+            "d_kv": (4, 6),
+            "num_heads": (2, 4),
+            "num_decoder_layers": (UNSAID, 1),
+            "relative_attention_num_buckets": (UNSAID, 4),
+            "relative_attention_max_distance": (UNSAID, 6),
+            "layer_norm_epsilon": (UNSAID, 0.1),
+        },
+    ),
+    "bart": (BART_SIZES, BART),
+    "mbart": (BART_SIZES, BART),
 }
+HEADS = dict.fromkeys(("bert", "roberta", "distilbert"), ("MaskedLM", "SequenceClassification"))
+HEADS |= dict.fromkeys(("gpt2", "llama", "mistral"), ("CausalLM", "SequenceClassification"))
+HEADS |= dict.fromkeys(("t5", "bart", "mbart"), ("Seq2SeqLM",))
 # How the model is called, which is drawn with them; each kernel has a way of its own for each kind of mask.
 PADDINGS = {"none": (12, 12), "left": (12, 7), "right": (7, 12), "gaps": (12, 12)}
-CALLS = {
-    "head": ("CausalLM", "SequenceClassification"),
-    "kernel, padding": [(kernel, name) for kernel in ("eager", "sdpa") for name in PADDINGS],
-}
+CALLS = [(kernel, name) for kernel in ("eager", "sdpa") for name in PADDINGS]
+own = Predicate("built-in", lambda c: c.source == "built-in")
 
 
 def legal(case):
@@ -82,12 +119,12 @@ def legal(case):
 def combined(family):
     """(configuration, head, kernel, padding) in which every two values meet."""
     sizes, fields = FIELDS[family]
-    for case in covering(fields | CALLS, legal):
+    for case in covering(fields | {"head": HEADS[family], "kernel, padding": CALLS}, legal):
         stated = {name: case[name] for name in fields if case[name] != UNSAID}
         yield {"model_type": family, **sizes, **stated}, case["head"], *case["kernel, padding"]
 
 
-def inputs_of(config, padding):
+def inputs_of(config, head, padding):
     """Seeded ids, padded and masked in this way; so is what the model attends to beside them, if it does."""
     draw = torch.Generator().manual_seed(61)
     rows = [
@@ -99,10 +136,12 @@ def inputs_of(config, padding):
     mask = inputs["attention_mask"]
     if padding == "none":
         del inputs["attention_mask"]
-    elif padding == "left":
+    elif padding == "left" and head == "CausalLM":
         inputs["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0)
     elif padding == "gaps":
         mask[0, 4:6] = mask[1, 9] = 0
+    if head == "Seq2SeqLM":
+        inputs["decoder_input_ids"] = inputs["input_ids"].flip(0)[:, :7].clamp(max=46)
     if config.get("add_cross_attention"):
         inputs["encoder_hidden_states"] = torch.randn(2, 7, config["n_embd"], generator=draw)
         if padding != "none":
@@ -110,13 +149,16 @@ def inputs_of(config, padding):
     return inputs
 
 
-@applies_to(sample)
+@applies_to(model_type(*FIELDS), own, one_each)
 def test_settings_act_together(checkpoint, expect):
     """Whatever two settings of a configuration and of a call meet, a model gives the reference's outputs."""
     from fixtures.reference import reference_for
 
     for config, head, kernel, padding in combined(checkpoint.model_type):
-        inputs, loader = inputs_of(config, padding), getattr(transformers, f"AutoModelFor{head}")
+        inputs, loader = (
+            inputs_of(config, head, padding),
+            getattr(transformers, f"AutoModelFor{head}"),
+        )
         made = transformers.AutoConfig.for_model(**config)
         model = filled(loader.from_config(made, attn_implementation=kernel), seed=15).eval()
         outputs = run(model, inputs, output_attentions=kernel == "eager")
