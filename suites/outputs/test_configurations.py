@@ -11,13 +11,10 @@ from fixtures.stored import stored
 from fixtures.tolerance import allowed_each
 from fixtures.weights import filled
 
-SHOWN_BY = {"llama": "llama-bytes", "deit": "deit-shapes"}
-SAMPLE = frozenset(SHOWN_BY.get(family, f"{family}-random") for family in FIELDS)
 own = Predicate("built-in", lambda c: c.source == "built-in")
-sample = own & Predicate("one of each family", lambda c: c.name in SAMPLE)
 
 
-@applies_to(sample)
+@applies_to(model_type(*FIELDS), own, one_each)
 def test_settings_act_together(checkpoint, expect, tmp_path):
     """Whatever two settings of a configuration and of a call meet, a model gives the reference's outputs."""
     from fixtures.reference import reference_for

@@ -1,4 +1,4 @@
-"""Faults in decoders that need two settings at once, or a call that few make."""
+"""Faults that need two settings at once, and in decoders a call that few make."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from fixtures.lazy import transformers
 from suites.meta.edits import edit, edits
 from suites.meta.faults import Fault
-from suites.meta.places import GPT2, LLAMA, MISTRAL
+from suites.meta.places import BART, BERT, GPT2, LLAMA, MISTRAL, T5
 
 GENERIC = "modeling_layers:Generic"
 MASKS = "masking_utils:"
@@ -103,6 +103,39 @@ FAULTS = [
         ),
         TOGETHER,
         "mistral-random",
+    ),
+    Fault(
+        "bart-encoder-counts-the-decoders-heads",
+        "BART's encoder has as many heads as its decoder.",
+        edit(
+            BART + "BartEncoderLayer.__init__",
+            ("config.encoder_attention_heads", "config.decoder_attention_heads"),
+        ),
+        TOGETHER,
+        "bart-random",
+    ),
+    Fault(
+        "t5-distances-by-the-buckets",
+        "T5 told fewer buckets takes distances to end there, too.",
+        edit(
+            T5 + "T5Attention.__init__",
+            (
+                "self.relative_attention_max_distance = config.relative_attention_max_distance",
+                "self.relative_attention_max_distance = max(config.relative_attention_max_distance, 4 * config.relative_attention_num_buckets)",
+            ),
+        ),
+        TOGETHER,
+        "t5-random",
+    ),
+    Fault(
+        "bert-norm-of-its-head-by-default",
+        "The norm in BERT's head for words adds what the published model does, whatever the configuration says.",
+        edit(
+            BERT + "BertPredictionHeadTransform.__init__",
+            ("eps=config.layer_norm_eps", "eps=1e-12"),
+        ),
+        TOGETHER,
+        "bert-random",
     ),
     Fault(
         "classified-before-the-first-padding",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from suites.meta.edits import edit
 from suites.meta.faults import Fault
-from suites.meta.places import BART, BERT, ROBERTA, T5
+from suites.meta.places import BART, ROBERTA, T5
 
 TOGETHER = ("test_settings_act_together",)
 
@@ -44,18 +44,5 @@ FAULTS = [
         ),
         TOGETHER,
         "roberta-random",
-    ),
-    Fault(
-        "bert-head-has-its-own-epsilon",
-        "The head for masked words has an epsilon of its own where its activation is not GELU.",
-        edit(
-            BERT + "BertPredictionHeadTransform.__init__",
-            (
-                "eps=config.layer_norm_eps",
-                "eps=config.layer_norm_eps if config.hidden_act == 'gelu' else 1e-12",
-            ),
-        ),
-        TOGETHER,
-        "bert-random",
     ),
 ]
