@@ -8,7 +8,7 @@ from fixtures.applicability import applies_to, decoder, head, seq2seq, unless_sh
 from fixtures.ids import batch
 from fixtures.lazy import torch
 from fixtures.loading import cache_layers, fresh_model, load_model
-from fixtures.oracle import own_tolerance, run
+from fixtures.oracle import answers, own_tolerance, run
 
 
 @applies_to(decoder, head("CausalLM"))
@@ -92,6 +92,18 @@ def test_cache_under_left_padding(checkpoint, device, dtype, expect, attention):
         "model(last token with the cache of the others).logits",
         inputs=inputs,
     )
+
+
+@applies_to(decoder, head("CausalLM"), unless_shown)
+def test_a_cache_is_read_where_none_is_kept(checkpoint, model, dtype, expect):
+    """A call that wants no cache back goes on from the one it is given."""
+    inputs = batch(checkpoint, [12, 12])
+    ids, whole = inputs["input_ids"], answers(model, inputs).logits
+    past = run(model, {"input_ids": ids[:, :11]}, use_cache=True).past_key_values
+    outputs = run(model, {"input_ids": ids[:, 11:]}, past_key_values=past, use_cache=False)
+    allowed = own_tolerance(checkpoint, inputs, dtype)["logits"]
+    call = "model(ids[:, 11:], past_key_values=the cache of ids[:, :11], use_cache=False).logits"
+    expect.close(outputs.logits, whole[:, 11:], allowed, call, inputs=inputs)
 
 
 @applies_to(seq2seq)

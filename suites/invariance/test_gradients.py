@@ -6,6 +6,7 @@ from fixtures.applicability import (
     any_head,
     any_model,
     applies_to,
+    generates,
     light,
     lively,
     loader_sample,
@@ -15,6 +16,7 @@ from fixtures.gradients import judged_gradients, library_gradients, rounding
 from fixtures.ids import batch, labels
 from fixtures.lazy import torch
 from fixtures.loading import checkpoint_activations, fresh_model
+from fixtures.oracle import answers, own_tolerance, run
 from fixtures.stored import fingerprint
 from fixtures.tolerance import allowed
 
@@ -90,6 +92,23 @@ def test_checkpointing_can_be_switched_off(checkpoint, dtype, expect):
     plain, frugal, again = counts
     call = "modules run by model(**inputs, labels=labels).loss.backward(): plainly, checkpointed, switched off"
     expect.true(frugal > plain == again, counts, "more only where checkpointed", call)
+
+
+@applies_to(generates, loader_sample)
+def test_checkpointing_spares_the_cache(checkpoint, model, dtype, expect):
+    """A model told to checkpoint its activations goes on from a cache when it is not being trained."""
+    inputs, past = batch(checkpoint, [9, 9]), None
+    whole, allowed = answers(model, inputs).logits, own_tolerance(checkpoint, inputs, dtype)
+    field = "decoder_input_ids" if checkpoint.kind == "encoder-decoder" else "input_ids"
+    read = {"input_ids": inputs["input_ids"]}
+    frugal = fresh_model(checkpoint, dtype=dtype)
+    checkpoint_activations(frugal)
+    for part in (slice(0, 6), slice(6, 9)):
+        step = read | {field: inputs[field][:, part]}
+        outputs = run(frugal.eval(), step, past_key_values=past, use_cache=True)
+        past, wanted = outputs.past_key_values, whole[:, part]
+        call = f"(model.gradient_checkpointing_enable(), model.eval()(ids {part.start}:{part.stop}, past_key_values=past)).logits"
+        expect.close(outputs.logits, wanted, allowed["logits"], call, inputs=inputs)
 
 
 @applies_to(any_model, any_head, loader_sample)

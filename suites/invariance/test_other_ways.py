@@ -92,15 +92,15 @@ def impossible(inputs):
 
 @applies_to(decoder, rotary, head("CausalLM"))
 def test_packed_sequences_are_apart(checkpoint, model, dtype, expect):
-    """Two sequences in one row, their positions each from zero and no mask, do not see each other."""
-    first, second, long = sequences(checkpoint, [9, 7, 16], seed=49)
-    rows, places = [long, first + second], [[*range(16)], [*range(9), *range(7)]]
+    """Sequences in one row, be they of one token, their positions each from zero and no mask, do not see each other."""
+    first, one, last, long = sequences(checkpoint, [9, 1, 6, 16], seed=49)
+    rows, places = [long, first + one + last], [[*range(16)], [*range(9), 0, *range(6)]]
     given = {"input_ids": torch.tensor(rows), "position_ids": torch.tensor(places)}
     packed = run(model, given, use_cache=False).logits
     inputs = batch(checkpoint, [9, 9])
     limit = own_tolerance(checkpoint, inputs, dtype)["logits"]
-    call = "model(input_ids=[long, first + second], position_ids=[[0, 1, ...], [0, 1, ..., 0, 1, ...]]).logits"
-    for ids, row, start in ((long, 0, 0), (first, 1, 0), (second, 1, 9)):
+    call = "model(input_ids=[long, first + one + last], position_ids=[[0, 1, ...], [0, 1, ..., 0, 0, 1, ...]]).logits"
+    for ids, row, start in ((long, 0, 0), (first, 1, 0), (one, 1, 9), (last, 1, 10)):
         alone = run(model, {"input_ids": torch.tensor([ids])}).logits[0]
         value, place = packed[row, start : start + len(ids)], f"{call}[{row}, {start}:]"
         expect.close(value, alone, limit, place, rows=rows, places=places)

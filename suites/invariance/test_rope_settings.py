@@ -35,9 +35,14 @@ SETTINGS = {
     "yarn-by-length": {**YARN, "factor": None, "original_max_position_embeddings": 16},
     "yarn-attention": {**YARN, "attention_factor": 1.3},
     "yarn-scales": {**YARN, "mscale": 0.8, "mscale_all_dim": 0.4},
-    # Texts of 23 tokens are longer than the one was trained on, and not than the other.
+    # Texts of 23 tokens are longer than the first was trained on, and not than the others.
     "longrope": {"rope_type": "longrope", "original_max_position_embeddings": 16},
     "longrope-short": {"rope_type": "longrope", "original_max_position_embeddings": 40},
+    "longrope-just": {
+        "rope_type": "longrope",
+        "original_max_position_embeddings": 23,
+        "attention_factor": 1.3,
+    },
 }
 sample = Predicate(
     "not a built-in checkpoint, but for one that shows the family",

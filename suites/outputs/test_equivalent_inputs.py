@@ -23,7 +23,7 @@ from fixtures.applicability import (
 )
 from fixtures.ids import batch, labels, ordinary_ids, pad_id, shifted
 from fixtures.lazy import torch
-from fixtures.loading import kept_logits, load_model, method_of, named_logits
+from fixtures.loading import kept_logits, load_model, method_of, named_logits, row_logits
 from fixtures.oracle import answers, own_tolerance, run
 from fixtures.tolerance import K, eps
 
@@ -149,6 +149,21 @@ def test_kept_logits_are_those_named(checkpoint, model, dtype, expect):
     expect.close(value, wanted, allowed, call, inputs=inputs)
 
 
+@applies_to(decoder, head("CausalLM"), light)
+def test_kept_logits_may_differ_by_row(checkpoint, model, dtype, expect):
+    """logits_to_keep of positions for each row, or a mask of them, computes the logits of these."""
+    inputs, places = batch(checkpoint, [12, 12]), torch.tensor([[7, 0, 11], [2, 11, 5]])
+    mask = torch.zeros(2, 12, dtype=torch.bool)
+    mask[0, 3:5] = mask[1, 11] = True
+    whole, allowed = answers(model, inputs).logits, own_tolerance(checkpoint, inputs, dtype)
+    named = whole[torch.tensor([[0], [1]]), places]
+    for kept, few in ((places, named), (mask, whole[mask])):
+        options = row_logits(model, kept)
+        value, wanted = run(model, inputs, **options).logits, few if options else whole
+        call = "model(**inputs, logits_to_keep=kept).logits"
+        expect.close(value, wanted, allowed["logits"], call, inputs=inputs, kept=kept)
+
+
 @applies_to(seq2seq)
 def test_labels_make_the_decoder_inputs(checkpoint, model, dtype, expect):
     """Given labels alone, an encoder-decoder reads them one place to the right, behind its start token."""
@@ -230,15 +245,20 @@ def test_types_are_embedded_as_tokens(checkpoint, model, dtype, expect):
 
 @applies_to(decoder, head("CausalLM"), model_type("llama", "mistral"))
 def test_shifted_labels_may_be_given(checkpoint, model, dtype, expect):
-    """Labels that the caller has shifted, as for a sequence in parts, give the loss of those that the model shifts."""
+    """Labels that the caller has shifted, as for a sequence in parts, or ignored ones of another number, give the loss of the usual ones."""
     inputs = batch(checkpoint, [9, 9], seed=71)
     labels = inputs["input_ids"].masked_fill(inputs["input_ids"] % 3 == 0, -100)
     shifted = torch.cat([labels[:, 1:], torch.full((2, 1), -100)], 1)
-    given = inputs | {"labels": torch.full_like(labels, -100), "shift_labels": shifted}
-    value, wanted = run(model, given).loss, run(model, inputs | {"labels": labels}).loss
+    ignored = next(i for i in ordinary_ids(checkpoint) if i not in labels)
+    wanted = run(model, inputs | {"labels": labels}).loss
     allowed = 4 * own_tolerance(checkpoint, inputs, dtype)["logits"]
-    call = "model(**inputs, labels=ignored, shift_labels=shifted).loss"
-    expect.close(value, wanted, allowed, call, inputs=given)
+    for given, options in (
+        ({"labels": torch.full_like(labels, -100), "shift_labels": shifted}, {}),
+        ({"labels": labels.masked_fill(labels == -100, ignored)}, {"ignore_index": ignored}),
+    ):
+        value = run(model, inputs | given, **options).loss
+        call = f"model(**inputs, **{options}).loss"
+        expect.close(value, wanted, allowed, call, inputs=inputs | given)
 
 
 @applies_to(decoder, head("CausalLM"), model_type("llama", "mistral"), light)

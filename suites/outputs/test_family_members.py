@@ -72,26 +72,31 @@ def test_choices_are_scored_from_the_pooler(checkpoint, expect, tmp_path):
 
 @applies_to(model_type("gpt2"), small)
 def test_double_heads_are_the_two_heads(checkpoint, expect, tmp_path):
-    """GPT2DoubleHeadsModel writes on as GPT2LMHeadModel does, and scores choices at the tokens named for it."""
+    """GPT2DoubleHeadsModel writes on as GPT2LMHeadModel does, and scores choices at the tokens named for it, or their last."""
     model = made(checkpoint, "GPT2DoubleHeadsModel", tmp_path, seed=10)
     writer = transformers.GPT2LMHeadModel.from_pretrained(tmp_path, **SAFE).eval()
-    rows = {"input_ids": batch(checkpoint, [12] * 4, seed=57)["input_ids"]}
-    choices = {"input_ids": rows["input_ids"].reshape(2, 2, -1)}
-    at, right = torch.tensor([[11, 4], [7, 9]]), torch.tensor([1, 0])
-    told = {"mc_token_ids": at, "labels": choices["input_ids"], "mc_labels": right}
-    outputs = run(model, choices | told)
-    alone = run(writer, rows | {"labels": rows["input_ids"]})
+    rows = batch(checkpoint, [12, 9, 12, 7], seed=57)
+    del rows["position_ids"]
+    choices = {name: value.reshape(2, 2, -1) for name, value in rows.items()}
+    at, right = torch.tensor([[11, 4], [7, 6]]), torch.tensor([1, 0])
+    labels = rows["input_ids"]
+    told = {"labels": labels.reshape(2, 2, -1), "mc_labels": right}
+    alone = run(writer, rows | {"labels": labels})
     limit = allowed(alone.logits.double(), alone.logits)
     call = "GPT2DoubleHeadsModel(**inputs)"
-    expect.close(outputs.logits.flatten(0, 1), alone.logits, limit, f"{call}.logits")
-    expect.close(outputs.loss, alone.loss, limit, f"{call}.loss")
-    states = run(model.transformer, rows).last_hidden_state[torch.arange(4), at.flatten()]
-    head = model.multiple_choice_head.summary
-    wanted = (states @ head.weight.T + head.bias).detach().reshape(2, 2)
-    limit = allowed(wanted.double(), wanted)
-    expect.close(outputs.mc_logits, wanted, limit, f"{call}.mc_logits", inputs=choices | told)
-    loss = torch.nn.functional.cross_entropy(wanted, right)
-    expect.close(outputs.mc_loss, loss, limit, f"{call}.mc_loss", inputs=choices | told)
+    states, head = run(model.transformer, rows).last_hidden_state, model.multiple_choice_head
+    for places in (at, None):
+        named = {} if places is None else {"mc_token_ids": places}
+        given = choices | told | named
+        outputs = run(model, given)
+        expect.close(outputs.logits.flatten(0, 1), alone.logits, limit, f"{call}.logits")
+        expect.close(outputs.loss, alone.loss, limit, f"{call}.loss")
+        ends = states[torch.arange(4), 11 if places is None else places.flatten()]
+        wanted = (ends @ head.summary.weight.T + head.summary.bias).detach().reshape(2, 2)
+        near = allowed(wanted.double(), wanted)
+        expect.close(outputs.mc_logits, wanted, near, f"{call}.mc_logits", inputs=given)
+        loss = torch.nn.functional.cross_entropy(wanted, right)
+        expect.close(outputs.mc_loss, loss, near, f"{call}.mc_loss", inputs=given)
 
 
 # What GPT-2 takes for a summary of states (rows, T, E), told a place in each row or none.
@@ -111,25 +116,33 @@ def test_choices_are_summarised_as_configured(checkpoint, expect):
     rows, at = {"input_ids": batch(checkpoint, [12] * 4)["input_ids"]}, torch.tensor([11, 4, 7, 9])
     still = dict.fromkeys(("attn_pdrop", "embd_pdrop", "resid_pdrop"), 0.0)
     still |= {"summary_first_dropout": 0.0, "summary_last_dropout": 0.0}
-    for settings, drops in (
-        *(({"summary_type": kind}, {}) for kind in SUMMARIES),
-        *(({"summary_type": "mean"}, {f"summary_{end}_dropout": 1.0}) for end in ("first", "last")),
+    for settings in (
+        *({"summary_type": kind} for kind in SUMMARIES),
+        *({"summary_type": "mean", f"summary_{end}_dropout": 1.0} for end in ("first", "last")),
+        *({f"summary_{what}": False} for what in ("use_proj", "proj_to_labels")),
     ):
-        options = settings | {"summary_activation": "tanh"} | still | drops
+        options = {"summary_type": "cls_index", "summary_activation": "tanh"} | still | settings
         model = drawn(checkpoint, "GPT2DoubleHeadsModel", seed=10, **options).train()
         states = run(model.transformer, rows).last_hidden_state
-        head = model.multiple_choice_head.summary
         for place in (at, None):
-            summary = SUMMARIES[settings["summary_type"]](states, place)
-            if "summary_first_dropout" in drops:
-                summary = summary * 0
-            wanted = (summary @ head.weight.T + head.bias).tanh().detach()[:, 0]
-            if "summary_last_dropout" in drops:
-                wanted = wanted * 0
+            summary = SUMMARIES[options["summary_type"]](states, place)
+            wanted = scores_of(summary, model, options)
             outputs = run(model, rows | ({} if place is None else {"mc_token_ids": place}))
             limit = allowed(wanted.double(), wanted)
-            call = f"GPT2DoubleHeadsModel(config, {settings | drops}).train()(**inputs).mc_logits"
+            call = f"GPT2DoubleHeadsModel(config, {settings}).train()(**inputs).mc_logits"
             expect.close(outputs.mc_logits, wanted, limit, call, inputs=rows, mc_token_ids=place)
+
+
+def scores_of(summary, model, options):
+    """What GPT-2 makes of a summary (rows, E): one score a row, or E of them, each squashed; a dropout is of one or none."""
+    value, head = summary * (1 - options["summary_first_dropout"]), model.multiple_choice_head
+    if options.get("summary_use_proj", True):
+        value = value @ head.summary.weight.T + head.summary.bias
+    scores = (value.tanh() * (1 - options["summary_last_dropout"])).detach()
+    wide = not (
+        options.get("summary_use_proj", True) and options.get("summary_proj_to_labels", True)
+    )
+    return scores if wide else scores[:, 0]
 
 
 @applies_to(model_type("t5"), seq2seq, light)

@@ -107,6 +107,18 @@ def test_other_heads_equal_reference(checkpoint, dtype, tmp_path):
         expect.equal(left_out, [], f"outputs left out by {call}", inputs=inputs)
 
 
+@applies_to(referenced, small, model_type("gpt2", "llama", "mistral"), one_each)
+def test_a_text_is_classified_at_its_end(checkpoint, dtype, tmp_path):
+    """Padded on either side, or with a padding token within, a text is classified at its last token that is none."""
+    other = with_head(checkpoint, "SequenceClassification", tmp_path)
+    model = fresh_model(other, dtype=dtype)
+    for side in ("left", "right"):
+        inputs = batch(other, [12, 9, 12], side=side)
+        inputs["input_ids"][0, 4] = pad_id(other)
+        call = f"{type(model).__name__}(**inputs)"
+        agree_with_reference(Expect(other), run(model, inputs), inputs, dtype, call)
+
+
 scaled = Predicate(
     "scaled rotary positions",
     lambda c: bool(c.config.get("rope_scaling")) and "rope_type" in c.config["rope_scaling"],
@@ -210,11 +222,11 @@ def drawn(checkpoint, head, **fields):
     return filled(loader.from_config(config), seed=13).eval()
 
 
-def dropping(checkpoint, head, field):
-    """The same in training; all it drops out is by this field, and wholly."""
+def dropping(checkpoint, head, field, share):
+    """The same in training; all it drops out is by this field, and this share of it."""
     fields = vars(drawn(checkpoint, head).config)
     still = {name: 0.0 for name in fields if "drop" in name}
-    return drawn(checkpoint, head, **still | {field: 1.0}).train()
+    return drawn(checkpoint, head, **still | {field: share}).train()
 
 
 LOOKED_UP = {"input_ids": "inputs_embeds", "decoder_input_ids": "decoder_inputs_embeds"}
@@ -246,18 +258,33 @@ def test_other_heads_take_embeddings(checkpoint, expect):
 
 @applies_to(referenced, small, model_type(*DROPPED), one_each)
 def test_heads_drop_out_what_they_read(checkpoint, expect):
-    """In training, a dropout of one, set by the field for it alone, leaves each layer of a head nothing but zeros."""
+    """In training, a dropout of one, set by the field for it alone, leaves each layer of a head nothing but zeros; one of zero leaves it all."""
     rows = batch(checkpoint, [12, 9, 12, 7])
     rows = {name: rows[name] for name in ("input_ids", "attention_mask")}
     if checkpoint.model_type in IN_TWO_PARTS:
         rows["input_ids"][:, 3] = eos_id(checkpoint)
     choices = {name: value.reshape(2, 2, -1) for name, value in rows.items()}
     for head, (field, name, layers) in DROPPED[checkpoint.model_type].items():
-        model, read = dropping(checkpoint, head, field), []
-        for layer in layers or ("",):
-            part = model.get_submodule(f"{name}.{layer}".rstrip("."))
-            part.register_forward_pre_hook(lambda _, given, read=read: read.append(given[0]))
-        run(model, choices if head == "MultipleChoice" else rows, output_attentions=False)
+        given = choices if head == "MultipleChoice" else rows
+        read = read_by_head(dropping(checkpoint, head, field, 1.0), name, layers, given)
         largest = [float(value.abs().max()) for value in read]
-        call = f"largest numbers that {name} reads in {type(model).__name__}(config, {field}=1.0)"
+        call = f"largest numbers that {name} reads in {head} of a configuration with {field}=1.0"
         expect.equal(largest, [0.0] * len(layers or [0]), call, inputs=rows)
+        model = dropping(checkpoint, head, field, 0.0)
+        value = read_by_head(model, name, layers, given)
+        wanted = read_by_head(model.eval(), name, layers, given)
+        same = all(torch.equal(*pair) for pair in zip(value, wanted, strict=True))
+        call = f"what {name} reads in {head} of a configuration with {field}=0.0, in training"
+        expect.true(same, "another", "what it reads otherwise", call, inputs=rows)
+
+
+def read_by_head(model, name, layers, inputs):
+    """What each layer of a head, or all of it, is given in one pass."""
+    read, hooks = [], []
+    for layer in layers or ("",):
+        part = model.get_submodule(f"{name}.{layer}".rstrip("."))
+        hooks.append(part.register_forward_pre_hook(lambda _, given: read.append(given[0])))
+    run(model, inputs, output_attentions=False)
+    for hook in hooks:
+        hook.remove()
+    return read

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from fixtures.agreement import agree_with_reference
 from fixtures.applicability import (
     COMPUTED_POSITIONS,
+    Predicate,
     any_head,
     any_model,
     applies_to,
@@ -15,16 +18,26 @@ from fixtures.applicability import (
     head,
     holds_its_base,
     light,
+    model_type,
     pads_left,
     referenced,
     roomy,
     text_model,
     unless_shown,
 )
+from fixtures.expect import Expect
 from fixtures.ids import batch, eos_id, labels, max_length, sequences, standard
 from fixtures.lazy import torch
-from fixtures.loading import fresh_model, load_model
+from fixtures.loading import fresh_model, load_model, require_both_ways
 from fixtures.oracle import answers, judged, run
+from fixtures.stored import copied, reconfigured
+
+shows_family = Predicate(
+    "not a built-in checkpoint, but for one that shows the family",
+    lambda c: (
+        c.source != "built-in" or c.name in ("gpt2-counting", "llama-bytes", "mistral-random")
+    ),
+)
 
 
 @applies_to(any_model, referenced)
@@ -129,6 +142,23 @@ def test_shifted_positions_equal_reference(checkpoint, model, dtype, expect):
     inputs = batch(checkpoint, [9, 9], seed=7)
     inputs["position_ids"] = 2 * inputs["position_ids"] + 3
     agree_with_reference(expect, answers(model, inputs), inputs, dtype, "model(**inputs)")
+
+
+@applies_to(decoder, referenced, light, model_type("gpt2", "llama", "mistral"), shows_family)
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_both_ways_equal_reference(checkpoint, device, dtype, tmp_path, attention):
+    """Told is_causal=False, by its configuration or in the call, a decoder's tokens see those after them, too."""
+    require_both_ways()
+    directory = reconfigured(copied(checkpoint, tmp_path), is_causal=False)
+    other = replace(checkpoint, path=directory)
+    told, plain = (fresh_model(c, attention=attention, dtype=dtype) for c in (other, checkpoint))
+    padded, whole = batch(checkpoint, [12, 9], seed=16), batch(checkpoint, [12, 12], seed=16)
+    for inputs in (padded, {"input_ids": whole["input_ids"]}):
+        for model, options in ((told, {}), (plain, {"is_causal": False})):
+            options |= {"use_cache": False, "output_attentions": attention == "eager"}
+            outputs = run(model, inputs, **options)
+            call = f"the model with is_causal=False, (**inputs, **{options})"
+            agree_with_reference(Expect(other), outputs, inputs, dtype, call)
 
 
 @applies_to(text_model, referenced, light)

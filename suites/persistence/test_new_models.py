@@ -16,7 +16,7 @@ from fixtures.applicability import (
     small,
     text_model,
 )
-from fixtures.ids import batch
+from fixtures.ids import batch, pad_id
 from fixtures.lazy import torch, transformers
 from fixtures.loading import SAFE, fresh_model, load_model
 from fixtures.oracle import run
@@ -111,6 +111,25 @@ def test_new_rows_are_drawn_as_configured(checkpoint, fresh, expect):
     right = abs(found / spread - 1) <= SIGMAS / math.sqrt(2 * rows.numel())
     text = f"mean 0, standard deviation {spread:.4g}"
     expect.true(near and right, (mean, found), text, call)
+
+
+PADDED = ("bert", "roberta", "distilbert", "llama", "mistral", "bart", "mbart")
+
+
+@applies_to(text_model, model_type(*PADDED), small, one_each)
+def test_padding_is_embedded_as_nothing(checkpoint, expect):
+    """In a new model the padding token's row is zero, and what reads padding does not train it."""
+    pad = pad_id(checkpoint)
+    config = transformers.AutoConfig.for_model(**checkpoint.stated() | {"pad_token_id": pad})
+    model = transformers.AutoModel.from_config(config)
+    table = model.get_input_embeddings().weight
+    call = f"AutoModel.from_config(config).get_input_embeddings().weight[{pad}]"
+    expect.equal(table[pad].detach(), torch.zeros_like(table[pad]), call)
+    inputs = {n: v for n, v in batch(checkpoint, [9, 6]).items() if n != "attention_mask"}
+    model(**inputs)[0][..., 0].sum().backward()
+    moved = [bool(table.grad[i].any()) for i in (pad, int(inputs["input_ids"][0, 1]))]
+    call = "whether the gradient of a loss is other than zero in that row, and in another token's"
+    expect.equal(moved, [False, True], call, inputs=inputs)
 
 
 LABELLING = ("SequenceClassification", "TokenClassification", "ImageClassification")

@@ -8,10 +8,13 @@ from fixtures.applicability import (
     head,
     light,
     loader_sample,
+    model_type,
+    one_each,
+    small,
     text_model,
 )
 from fixtures.ids import batch
-from fixtures.lazy import torch
+from fixtures.lazy import torch, transformers
 from fixtures.oracle import run
 from fixtures.stored import copied, same, stored, ties_embeddings
 
@@ -181,3 +184,31 @@ def test_new_rows_are_the_mean(checkpoint, fresh, expect):
         wanted = rows.mean(0).expand(len(new) - len(old), -1)
         added = part().weight.detach().double()[len(old) :]
         expect.close(added, wanted, near, f"({call}, model.{name}().weight[{len(old)}:])[1]")
+
+
+WRITERS = {
+    "bert": ("BertForMaskedLM", "BertForPreTraining", "BertLMHeadModel"),
+    "roberta": ("RobertaForMaskedLM", "RobertaForCausalLM"),
+    "distilbert": ("DistilBertForMaskedLM",),
+    "gpt2": ("GPT2LMHeadModel", "GPT2DoubleHeadsModel"),
+    "llama": ("LlamaForCausalLM",),
+    "mistral": ("MistralForCausalLM",),
+    "t5": ("T5ForConditionalGeneration",),
+    "bart": ("BartForConditionalGeneration", "BartForCausalLM"),
+    "mbart": ("MBartForConditionalGeneration", "MBartForCausalLM"),
+}
+
+
+@applies_to(model_type(*WRITERS), small, one_each)
+def test_each_head_that_writes_is_tied_as_configured(checkpoint, expect):
+    """Every class of a family that scores words has one matrix for input and output where the configuration says so, else two."""
+    choices = (
+        (True,) if checkpoint.model_type == "t5" else (True, False)
+    )  # T5 ties, whatever it says
+    for name in WRITERS[checkpoint.model_type]:
+        for ties in choices:
+            settings = checkpoint.stated() | {"tie_word_embeddings": ties, "is_decoder": False}
+            config = transformers.AutoConfig.for_model(**settings)
+            model = getattr(transformers, name)(config)
+            call = f"{LINE}, model = {name}(config), tie_word_embeddings={ties}"
+            expect.equal(one_matrix(model), ties, call)
