@@ -71,22 +71,18 @@ def test_saved_settings_are_the_same(checkpoint, tokenizer, expect):
 
 @applies_to(encodes)
 def test_settings_given_at_loading_are_saved(checkpoint, tokenizer, expect, tmp_path):
-    """Sides and a padding token given to from_pretrained hold and are saved, and sides changed since."""
+    """Sides and a padding token given to from_pretrained hold and are saved, and a side changed since."""
     sides = {"padding_side": "left", "truncation_side": "left"}
     sides["pad_token"] = tokenizer.convert_ids_to_tokens(max(tokenizer.all_special_ids, default=0))
     own = fresh_tokenizer(checkpoint, **sides)
+    call = f"AutoTokenizer.from_pretrained({str(checkpoint.path)!r}, **sides)"
+    got = {name: getattr(own, name) for name in sides}
+    expect.equal(got, sides, f"vars({call})", sides=sides)
+    own.truncation_side = "right"
     again = reloaded(own, tmp_path)
-    for loaded, call in (
-        (own, f"AutoTokenizer.from_pretrained({str(checkpoint.path)!r}, **sides)"),
-        (again, RELOAD),
-    ):
-        got = {name: getattr(loaded, name) for name in sides}
-        expect.equal(got, sides, f"vars({call})", sides=sides)
-    own.padding_side = own.truncation_side = "right"
-    again = reloaded(own, tmp_path)
-    got = [again.padding_side, again.truncation_side]
-    call = f"the sides of a tokenizer loaded with {sides}, set to right, saved and loaded"
-    expect.equal(got, ["right", "right"], call)
+    got = {name: getattr(again, name) for name in sides}
+    call = f"vars({RELOAD}) of a tokenizer loaded with sides, its truncation_side set to right"
+    expect.equal(got, sides | {"truncation_side": "right"}, call, sides=sides)
 
 
 @applies_to(numbers_throughout)

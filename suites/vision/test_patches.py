@@ -7,7 +7,6 @@ import pytest
 from fixtures.agreement import agree_with_itself
 from fixtures.applicability import (
     applies_to,
-    colour_processor,
     convention,
     has_fact,
     head,
@@ -18,6 +17,7 @@ from fixtures.ids import pixels as random_pixels
 from fixtures.images import Source, forms, noise, source
 from fixtures.lazy import torch
 from fixtures.oracle import answers, own_tolerance, run
+from fixtures.preprocessing import one_picture
 from fixtures.tolerance import allowed_sum
 
 EXTRA = {"deit": 2}
@@ -211,7 +211,7 @@ def opened(checkpoint, name):
 
 
 @convention
-@applies_to(vision, colour_processor)
+@applies_to(vision, one_picture)
 def test_processor_fits_the_model(checkpoint, processor, expect):
     """What the processor makes of a picture has the size that the model takes."""
     image = noise((70, 50), 6)

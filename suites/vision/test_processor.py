@@ -12,7 +12,13 @@ from fixtures.checkpoint import read_json
 from fixtures.images import forms, gradient, noise, source, swatch
 from fixtures.lazy import torch
 from fixtures.loading import SAFE
-from fixtures.preprocessing import allowed, expected, known_processor, plain_processor
+from fixtures.preprocessing import (
+    allowed,
+    expected,
+    known_processor,
+    one_picture,
+    plain_processor,
+)
 
 CALL = "processor(image, return_tensors='pt')['pixel_values']"
 # Exactly the target of some, wider, taller, smaller than a patch in one direction, odd sizes.
@@ -57,7 +63,7 @@ def test_any_image_equals_the_definition(checkpoint, processor, expect, size, se
     )
 
 
-@applies_to(colour_processor)
+@applies_to(one_picture)
 def test_forms_of_an_image_agree(checkpoint, processor, expect):
     """A picture is the same as a PIL image, as an array and as a tensor, channels first or last."""
     image = gradient((41, 29))
@@ -69,7 +75,7 @@ def test_forms_of_an_image_agree(checkpoint, processor, expect):
         expect.close(pixels(processor, [value]), wanted, 0.0, call, image=source(image))
 
 
-@applies_to(colour_processor)
+@applies_to(one_picture)
 @pytest.mark.parametrize("layout", ["first", "last"])
 def test_channel_layout_is_honoured(checkpoint, processor, expect, layout):
     """input_data_format says where the channels are; where only the shape could tell and does not, first."""
@@ -90,7 +96,7 @@ def test_channel_layout_is_honoured(checkpoint, processor, expect, layout):
         )
 
 
-@applies_to(colour_processor)
+@applies_to(one_picture)
 def test_output_layout_is_honoured(checkpoint, processor, expect):
     """data_format="channels_last" moves the channels behind height and width, and nothing else."""
     image = gradient((41, 29))
@@ -100,7 +106,7 @@ def test_output_layout_is_honoured(checkpoint, processor, expect):
     expect.close(value, wanted, 0.0, call, image=source(image))
 
 
-@applies_to(colour_processor)
+@applies_to(one_picture)
 def test_batch_equals_singles(checkpoint, processor, expect):
     """Images of different sizes in one call give what each gives alone, in order."""
     images = [gradient((40, 30)), noise((64, 17), 1), noise((20, 90), 2)]
@@ -227,7 +233,7 @@ def test_numbers_of_a_call_win(checkpoint, processor, expect):
     )
 
 
-@applies_to(colour_processor)
+@applies_to(one_picture)
 def test_channels_keep_their_order(checkpoint, processor, expect):
     """Red is the first channel, green the second, blue the third."""
     for channel, colour in enumerate(("red", "green", "blue")):
@@ -237,7 +243,7 @@ def test_channels_keep_their_order(checkpoint, processor, expect):
         expect.equal(int(value.argmax()), channel, f"{call}.argmax()", image=source(image))
 
 
-@applies_to(colour_processor)
+@applies_to(one_picture)
 def test_what_a_processor_returns(checkpoint, processor, expect):
     """pixel_values and nothing else that varies: float32, unless left as they are; as array, tensor or list the same numbers."""
     image = gradient((41, 29))
@@ -259,7 +265,7 @@ def test_what_a_processor_returns(checkpoint, processor, expect):
     expect.equal(processor.model_input_names, ["pixel_values"], "processor.model_input_names")
 
 
-@applies_to(colour_processor)
+@applies_to(one_picture)
 def test_an_image_is_left_alone(checkpoint, processor, expect):
     """Processing does not change the image it is given."""
     image = gradient((41, 29))
@@ -271,7 +277,7 @@ def test_an_image_is_left_alone(checkpoint, processor, expect):
         expect.true(bool(same), form, "an image that is as it was", CALL, image=source(image))
 
 
-@applies_to(colour_processor)
+@applies_to(one_picture)
 def test_a_saved_processor_is_the_same(checkpoint, processor, expect, tmp_path):
     """Saved and loaded again, a processor has the settings of the files and gives the same pixels."""
     processor.save_pretrained(tmp_path)
