@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from suites.meta.edits import edit
 from suites.meta.faults import Fault
 from suites.meta.places import BART, LLAMA, MBART, MIXIN
@@ -10,7 +14,37 @@ SETTINGS = "generation.configuration_utils:GenerationConfig."
 PROCESS = "generation.logits_process:"
 DRAFT = "generation.candidate_generator:"
 
+
+def undropped(patch: pytest.MonkeyPatch) -> None:
+    """Give mBART's configuration another dropout where none is said."""
+    from transformers import MBartConfig
+
+    plain = MBartConfig.__init__
+
+    def made(self: Any, *given: Any, **settings: Any) -> None:
+        plain(self, *given, **{"dropout": 0.0, **settings})
+
+    patch.setattr(MBartConfig, "__init__", made)
+
+
 FAULTS = [
+    Fault(
+        "no-dropout-unless-said",
+        "An mBART whose configuration does not say drops out nothing.",
+        undropped,
+        ("test_what_is_not_said_is_as_published",),
+        "mbart-random",
+    ),
+    Fault(
+        "two-labels-unless-said",
+        "A BART whose configuration does not say has two labels instead of three.",
+        edit(
+            "models.bart.configuration_bart:BartConfig.__post_init__",
+            ('_labels", 3', '_labels", 2'),
+        ),
+        ("test_what_is_not_said_is_as_published",),
+        "bart-random",
+    ),
     Fault(
         "ends-three-tokens-back",
         "An end token among the last three tokens ends generation.",
