@@ -210,7 +210,7 @@ def test_ends_of_the_prompt_end_nothing(checkpoint, model, dtype, expect):
     same_as_textbook(checkpoint, model, dtype, expect, prompt, eos_token_id=ends)
 
 
-@applies_to(generates, text_model, options_sample)
+@applies_to(generates, text_model, options_sample, light)
 @pytest.mark.parametrize("way", HALVED)
 def test_half_precision_scores_are_not_rounded(checkpoint, device, expect, way):
     """What a model in bfloat16 says is processed and chosen from in float32."""
@@ -305,7 +305,7 @@ def test_stopping_criteria_and_prefixes(checkpoint, model, expect):
     expect.true(value <= set(allowed), sorted(value), f"only {allowed}", call, prompt=prompt)
 
 
-@applies_to(generates, text_model, options_sample)
+@applies_to(generates, text_model, options_sample, light)
 def test_the_callers_own_replaces_the_settings(checkpoint, model, expect):
     """A processor or stopping criterion of the caller stands in for one of its kind that the settings ask for."""
     from fixtures.reference.sampling import repetition_penalty

@@ -161,7 +161,7 @@ def test_watermark_raises_the_green_list(checkpoint, model, dtype, expect):
         )
 
 
-@applies_to(decoder, generates, options_sample)
+@applies_to(decoder, generates, options_sample, light)
 def test_watermark_looks_back_as_told(checkpoint, model, expect):
     """By the scheme "selfhash", context_width - 1 tokens before a token choose whether it is raised (ibidem, alg. 3)."""
     prompt, tokens = prompts(checkpoint, 1)[0][:4], ordinary_ids(checkpoint)[:12]

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from fixtures.applicability import applies_to, generates, options_sample, text_model
+from fixtures.applicability import applies_to, generates, light, options_sample, text_model
 from fixtures.generating import generate_from, rules
 from fixtures.ids import ordinary_ids
 from fixtures.lazy import torch
@@ -93,7 +93,7 @@ def drawing(model, tokens, seed):
     return model.get_output_embeddings().register_forward_hook(drawn)
 
 
-@applies_to(generates, text_model, options_sample)
+@applies_to(generates, text_model, options_sample, light)
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_scores_equal_textbook(checkpoint, model, expect, setting):
     """At each step, the scores chosen from are the logits of the row as the settings reshape them."""

@@ -74,7 +74,7 @@ def test_arguments_win_over_settings(checkpoint, model, expect):
         model.generation_config = own
 
 
-@applies_to(generates, text_model, options_sample)
+@applies_to(generates, text_model, options_sample, light)
 def test_settings_of_nothing_win_over_the_models(checkpoint, model, expect):
     """In a configuration that is given, zeros and False count as much as other values."""
     rows = prompts(checkpoint, 1) * 2
@@ -99,7 +99,7 @@ def test_settings_of_nothing_win_over_the_models(checkpoint, model, expect):
     expect.equal(filled[0, -3:], [end, 0, 0], f"{call}, the first row at its end", rows=rows)
 
 
-@applies_to(generates, text_model, options_sample)
+@applies_to(generates, text_model, options_sample, light)
 def test_misspelt_settings_are_refused(checkpoint, model, expect):
     """A keyword that neither generate nor the model knows is refused by name, be it the only one."""
     prompt = prompts(checkpoint, 1)[0]
@@ -109,7 +109,7 @@ def test_misspelt_settings_are_refused(checkpoint, model, expect):
     expect.true("max_new_tokns" in str(refusal.value), refusal.value, "its name", call)
 
 
-@applies_to(generates, text_model, options_sample)
+@applies_to(generates, text_model, options_sample, light)
 def test_settings_are_kept_where_they_are_put(checkpoint, expect, tmp_path):
     """Generation settings are read from the subfolder that was named, and contradictory ones are not saved."""
     settings = configured(checkpoint, max_new_tokens=5)
