@@ -33,6 +33,7 @@ VARIANTS = {
     "early": {"early_stopping": True},
     "never": {"early_stopping": "never"},
     "penalised": {"repetition_penalty": 1.5},
+    "without-cache": {"use_cache": False},
     "many-ends": {"early_stopping": "never", "length_penalty": 2.0},
     "many-ends-alike": {"length_penalty": 0.0},
     "many-ends-short": {"early_stopping": True, "length_penalty": -2.0},
@@ -127,10 +128,13 @@ def test_beams_are_sorted_and_different(checkpoint, model, expect):
 
 
 @applies_to(generates, text_model, generation_sample)
-@pytest.mark.parametrize("settings", [{}, PROCESSED], ids=["plain", "processed"])
-def test_beam_batch_equals_singles(checkpoint, model, dtype, expect, settings):
+@pytest.mark.parametrize("way", ["plain", "processed", "early"])
+def test_beam_batch_equals_singles(checkpoint, model, dtype, expect, way):
     """Beam search over a batch gives each row the score it gets alone."""
     first = prompts(checkpoint, 1)[0][:5]
+    settings = {"plain": {}, "processed": PROCESSED, "early": {"early_stopping": True}}[way]
+    if way == "early":  # one row has its beams before the other
+        settings["eos_token_id"] = end_seen(model, checkpoint, first)
     free = generate(model, checkpoint, [first], eos_token_id=None).sequences[0].tolist()
     rows = [first, free[-5:]]  # what one row says is what may not be said in the other
     allowed = 2 * NEW * logits_tolerance(checkpoint, dtype)

@@ -7,15 +7,26 @@ import math
 
 import pytest
 
-from fixtures.applicability import applies_to, generates, light, options_sample, roomy, text_model
+from fixtures.applicability import (
+    applies_to,
+    decoder,
+    generates,
+    generation_sample,
+    light,
+    options_sample,
+    roomy,
+    text_model,
+)
 from fixtures.generating import (
+    continued,
     generate,
+    generate_from,
     logits_tolerance,
     prompts,
     same_generation,
     start_of,
 )
-from fixtures.ids import batch, ordinary_ids
+from fixtures.ids import batch, ordinary_ids, pad_id, padded
 from fixtures.lazy import torch, transformers
 from fixtures.oracle import own_tolerance
 
@@ -74,6 +85,84 @@ def test_drafted_states_are_the_plain_ones(checkpoint, model, dtype, expect, ste
         call = f"model.generate(..., {settings}, assistant_model=model).{name}[{step}][{layer}]"
         limit = 2 * allowed[f"{name}.{layer}"]
         expect.close(out[name][step][layer], wanted, limit, call, prompt=prompt)
+
+
+@applies_to(decoder, generates, generation_sample, roomy)
+@pytest.mark.parametrize("drafter", DRAFTERS)
+def test_drafts_behind_padding_change_nothing(checkpoint, model, dtype, expect, drafter):
+    """A padded prompt is drafted for, and its drafts are checked, in its own place."""
+    prompt = prompts(checkpoint, 1)[0][:4] * 3
+    rows = padded([prompt, [*prompt, *prompt[:3]]], pad_id(checkpoint), "left")
+    first = {name: value[:1] for name, value in rows.items()}
+    plain = continued(model, checkpoint, prompt)
+    said = plain.sequences[0].tolist()
+    settings = drafted_by(drafter, model)
+    settings["eos_token_id"] = next(i for i in ordinary_ids(checkpoint) if i not in said)
+    out = generate_from(model, checkpoint, first, **settings)
+    call = f"model.generate(**padded, drafted by the {drafter})"
+    same_generation(expect, out, 0, plain, dtype, call, padded=first)
+
+
+def always(pair, others, marker, drafted):
+    """A processor: at each place one of a pair of tokens, and for a drafter, who gives the marker an enormous logit, of others.
+
+    The places of what is drafted are noted.
+    """
+
+    def processed(ids, scores):
+        drafts, place = bool((scores[:, marker] > MARKED / 2).all()), ids.shape[1]
+        if drafts:
+            drafted.append(place)
+        scores = torch.full_like(scores, -math.inf)
+        scores[:, (others if drafts else pair)[place % 2]] = 0.0
+        return scores
+
+    return processed
+
+
+@applies_to(generates, text_model, light, options_sample, roomy)
+@pytest.mark.parametrize("drafter", DRAFTERS)
+def test_drafts_end_at_the_length(checkpoint, model, expect, drafter):
+    """However many drafted tokens are right, there are no more of them than max_new_tokens."""
+    marker, *pair = ordinary_ids(checkpoint)[:3]
+    prompt = pair * 4
+    start = start_of(checkpoint, prompt)
+    own = {"logits_processor": [always(pair, pair, marker, [])], "eos_token_id": marker}
+    who = drafted_by(drafter, marked(model, marker))
+    for count in range(1, 8):
+        out = generate(model, checkpoint, [prompt], max_new_tokens=count, **own, **who)
+        wanted = [*start, *(pair[i % 2] for i in range(len(start), len(start) + count))]
+        call = f"model.generate(torch.tensor([prompt]), max_new_tokens={count}, drafted by the {drafter})"
+        expect.equal(out.sequences[0].tolist(), wanted, call, prompt=prompt)
+
+
+def heuristic(start, stop, length, right):
+    """The places drafted for until `stop`: two more after a draft that was right, one fewer after one that was not."""
+    places = []
+    while start < stop:
+        size = min(length, stop - start - 1)
+        places += range(start, start + size)
+        start += size + 1 if right else 1
+        length = length + 2 if right else max(1, length - 1)
+    return places
+
+
+@applies_to(generates, text_model, light, options_sample, roomy)
+@pytest.mark.parametrize("right", [True, False])
+def test_drafts_are_as_long_as_they_are_good(checkpoint, model, expect, right):
+    """By the heuristic schedule a draft is longer than one that was right, and shorter than one that was not."""
+    marker, *tokens = ordinary_ids(checkpoint)[:5]
+    pair, others = tokens[:2], tokens[:2] if right else tokens[2:]
+    helper, drafted = marked(model, marker), []
+    helper.generation_config.num_assistant_tokens = 3
+    helper.generation_config.num_assistant_tokens_schedule = "heuristic"
+    own = {"logits_processor": [always(pair, others, marker, drafted)], "eos_token_id": None}
+    settings = own | {"max_new_tokens": 9, "assistant_model": helper}
+    generate(model, checkpoint, [pair], **settings)
+    start = len(start_of(checkpoint, pair))
+    wanted = heuristic(start, start + 9, 3, right)
+    call = "places drafted for in model.generate(..., max_new_tokens=9, assistant_model=helper)"
+    expect.equal(drafted, wanted, f"{call}, by a heuristic schedule that begins with 3")
 
 
 def alternating(pairs, marker):

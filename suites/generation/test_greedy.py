@@ -10,6 +10,7 @@ from fixtures.applicability import (
     generates,
     generation_sample,
     light,
+    options_sample,
     seq2seq,
     text_model,
     unless_shown,
@@ -29,8 +30,9 @@ from fixtures.generating import (
     start_of,
 )
 from fixtures.ids import ordinary_ids, pad_id, padded
-from fixtures.lazy import torch
+from fixtures.lazy import torch, transformers
 from fixtures.loading import load_model
+from fixtures.tolerance import K, eps
 
 SETTINGS = {
     "plain": {},
@@ -39,6 +41,12 @@ SETTINGS = {
     "min-new-tokens": {"min_new_tokens": 4},
     "without-cache": {"use_cache": False},
     "encoder-repetition-penalty": {"encoder_repetition_penalty": 1.7},
+}
+HALVED = {
+    "greedy": {},
+    "sampled": {"do_sample": True, "temperature": 0.7},
+    "beams": {"num_beams": 2},
+    "drafted": {"prompt_lookup_num_tokens": 2},
 }
 
 
@@ -193,6 +201,27 @@ def test_stops_at_the_end_token(checkpoint, model, expect):
         )
 
 
+@applies_to(decoder, generates, generation_sample)
+def test_ends_of_the_prompt_end_nothing(checkpoint, model, dtype, expect):
+    """What the prompt holds of end tokens, last or before, ends nothing."""
+    prompt = prompts(checkpoint, 1)[0]
+    said = continued(model, checkpoint, prompt).sequences[0, len(prompt) :].tolist()
+    ends = [i for i in prompt if i not in said]
+    same_as_textbook(checkpoint, model, dtype, expect, prompt, eos_token_id=ends)
+
+
+@applies_to(generates, text_model, options_sample, light)
+@pytest.mark.parametrize("way", HALVED)
+def test_half_precision_scores_are_not_rounded(checkpoint, device, expect, way):
+    """What a model in bfloat16 says is processed and chosen from in float32."""
+    model = load_model(checkpoint, "eager", "bfloat16", device)
+    prompt, settings = prompts(checkpoint, 1)[0], HALVED[way] | {"repetition_penalty": 1.7}
+    out = generate(model, checkpoint, [prompt], eos_token_id=None, **settings)
+    found = sorted({str(scores.dtype) for scores in out.scores})
+    call = f"dtypes of model.to(torch.bfloat16).generate(ids, **{settings}).scores"
+    expect.equal(found, ["torch.float32"], call, prompt=prompt)
+
+
 @applies_to(generates, text_model, unless_shown)
 def test_generates_as_many_as_asked(checkpoint, model, expect):
     """Without an end token, max_new_tokens tokens are added, or else max_length counts the prompt."""
@@ -274,6 +303,28 @@ def test_stopping_criteria_and_prefixes(checkpoint, model, expect):
     value = set(continued(prefix_allowed_tokens_fn=lambda row, ids: allowed)[start:].tolist())
     call = f"model.generate(..., prefix_allowed_tokens_fn=lambda row, ids: {allowed})"
     expect.true(value <= set(allowed), sorted(value), f"only {allowed}", call, prompt=prompt)
+
+
+@applies_to(generates, text_model, options_sample, light)
+def test_the_callers_own_replaces_the_settings(checkpoint, model, expect):
+    """A processor or stopping criterion of the caller stands in for one of its kind that the settings ask for."""
+    from fixtures.reference.sampling import repetition_penalty
+
+    prompt = prompts(checkpoint, 1)[0]
+    start = len(start_of(checkpoint, prompt))
+    own = {
+        "logits_processor": [transformers.RepetitionPenaltyLogitsProcessor(3.0)],
+        "stopping_criteria": [transformers.MaxLengthCriteria(start + 5)],
+    }
+    settings = {"repetition_penalty": 1.5, "max_new_tokens": 3, "eos_token_id": None}
+    out = generate(model, checkpoint, [prompt], **settings, **own)
+    call = f"model.generate(ids, **{settings}, a penalty of 3, a length of {start} + 5)"
+    expect.equal(out.sequences.shape[1], start + 5, f"{call}.shape[1]", prompt=prompt)
+    ids, logits = out.sequences[0].tolist(), [step[0].float().cpu() for step in out.logits]
+    for step, value in enumerate(out.scores):
+        wanted = repetition_penalty(3.0)(ids[: start + step], logits[step])
+        allowed = K * eps("float32") * float(wanted.abs().max())
+        expect.close(value[0], wanted, allowed, f"{call}.scores[{step}]", prompt=prompt)
 
 
 @applies_to(generates, text_model, light)

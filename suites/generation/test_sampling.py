@@ -9,75 +9,19 @@ import pytest
 
 from fixtures.applicability import (
     applies_to,
+    decoder,
     generates,
     generation_sample,
     light,
     options_sample,
     text_model,
 )
-from fixtures.generating import generate, logits_tolerance, next_logits, prompts, rules, start_of
-from fixtures.ids import eos_id, ordinary_ids
-from fixtures.lazy import torch
+from fixtures.generating import generate, logits_tolerance, next_logits, prompts, start_of
+from fixtures.ids import ordinary_ids
+from fixtures.lazy import torch, transformers
 
-SETTINGS = {
-    "temperature": {"temperature": 0.6, "top_k": 0},
-    "top-h": {"top_h": 0.6, "top_k": 0},
-    "top-k": {"top_k": 4},
-    "top-p": {"top_p": 0.8, "top_k": 0},
-    "min-p": {"min_p": 0.1, "top_k": 0},
-    "typical-p": {"typical_p": 0.6, "top_k": 0},
-    "epsilon-cutoff": {"epsilon_cutoff": 0.02, "top_k": 0},
-    "eta-cutoff": {"eta_cutoff": 0.1, "top_k": 0},
-    "decay": {"exponential_decay_length_penalty": (0, 2.0), "top_k": 0},
-    "penalty": {"repetition_penalty": 1.3, "top_k": 0},
-    "renormalised": {"top_k": 5, "renormalize_logits": True},
-    "all": {"temperature": 1.4, "top_k": 20, "top_p": 0.9, "repetition_penalty": 1.3},
-}
 ROWS = 2000
 ALARM = 1e-9  # chance of a false alarm of a distribution check
-
-
-@applies_to(generates, text_model, generation_sample)
-@pytest.mark.parametrize("setting", SETTINGS)
-def test_sampled_scores_equal_textbook(checkpoint, model, dtype, expect, setting):
-    """At each step, the scores sampled from are the logits as the settings reshape them."""
-    from fixtures.reference.sampling import process, processors_of
-
-    end = ordinary_ids(checkpoint)[0] if eos_id(checkpoint) is None else eos_id(checkpoint)
-    prompt = prompts(checkpoint, 1)[0]
-    prompt += prompt[:1] * 2  # said three times, penalised once
-    settings = {"do_sample": True, "eos_token_id": end, **SETTINGS[setting]}
-    torch.manual_seed(0)
-    out = generate(model, checkpoint, [prompt], max_new_tokens=3, **settings)
-    start = start_of(checkpoint, prompt)
-    processors = processors_of(rules(checkpoint, max_new_tokens=3, **settings), len(start))
-    logits, sequence = next_logits(model, checkpoint, prompt), out.sequences[0].tolist()
-    allowed = 4 * logits_tolerance(checkpoint, dtype)
-    for step, scores in enumerate(out.scores):
-        ids = sequence[: len(start) + step]
-        wanted = process(ids, logits(ids), processors)
-        value = scores[0].float().cpu()
-        kept = value.isfinite() & wanted.isfinite()
-        call = f"model.generate(torch.tensor([prompt]), **settings).scores[{step}][0]"
-        expect.close(value[kept], wanted[kept], allowed, call, prompt=prompt, settings=settings)
-        strays = decided(value.isfinite(), wanted.isfinite(), logits(ids), allowed)
-        expect.equal(
-            strays,
-            [],
-            f"tokens cut off or kept wrongly in {call}",
-            prompt=prompt,
-            settings=settings,
-        )
-
-
-def decided(value, wanted, logits, allowed):
-    """The tokens (V,) kept by one and cut off by the other, but for ties with one across the edge."""
-    strays = []
-    for token in (value != wanted).nonzero().flatten().tolist():
-        across = logits[wanted != wanted[token]]
-        if not bool(((across - logits[token]).abs() <= allowed).any()):
-            strays.append(token)
-    return strays
 
 
 @applies_to(generates, text_model, generation_sample)
@@ -198,12 +142,10 @@ def test_sampled_beams_can_go_on(checkpoint, model, expect, cut):
 @applies_to(generates, text_model, generation_sample)
 def test_watermark_raises_the_green_list(checkpoint, model, dtype, expect):
     """A watermark adds its bias to the given share of tokens, chosen by the last one (Kirchenbauer et al. 2023, alg. 2)."""
-    from transformers import WatermarkingConfig
-
     prompt, other = prompts(checkpoint, 1)[0], prompts(checkpoint, 1, seed=82)[0]
     green = []
     for row in (prompt, [*other[:-1], prompt[-1]], [*prompt[:-1], other[-2]]):
-        config = WatermarkingConfig(greenlist_ratio=0.25, bias=2.0, context_width=1)
+        config = transformers.WatermarkingConfig(greenlist_ratio=0.25, bias=2.0, context_width=1)
         settings = {"watermarking_config": config, "max_new_tokens": 1, "eos_token_id": None}
         out = generate(model, checkpoint, [row], **settings)
         raised = (out.scores[0][0] - out.logits[0][0]).float()
@@ -217,3 +159,30 @@ def test_watermark_raises_the_green_list(checkpoint, model, dtype, expect):
         expect.true(
             green[2] != green[0], "the same", "others behind another token", "tokens raised"
         )
+
+
+@applies_to(decoder, generates, options_sample, light)
+def test_watermark_looks_back_as_told(checkpoint, model, expect):
+    """By the scheme "selfhash", context_width - 1 tokens before a token choose whether it is raised (ibidem, alg. 3)."""
+    prompt, tokens = prompts(checkpoint, 1)[0][:4], ordinary_ids(checkpoint)[:12]
+    # the smallest of their hashes decides: some last token leaves it to the one before
+    ends = [(second, last) for last in tokens[:4] for second in tokens[4:10]]
+    rows = [[*prompt, third, *end] for third in tokens[10:] for end in ends]
+    config = {"bias": 2.0, "context_width": 3, "seeding_scheme": "selfhash"}
+    watermark = transformers.WatermarkingConfig(**config)
+    settings = {"watermarking_config": watermark, "max_new_tokens": 1, "eos_token_id": None}
+
+    def alike(module, read, logits):
+        return torch.linspace(-1, 1, logits.shape[-1]).to(logits).expand_as(logits)
+
+    hook = model.get_output_embeddings().register_forward_hook(alike)
+    try:
+        out = generate(model, checkpoint, rows, **settings)
+    finally:
+        hook.remove()
+    raised = (out.scores[0] - out.logits[0]) > 1
+    first, second = raised[: len(ends)], raised[len(ends) :]
+    call = f"tokens raised by WatermarkingConfig(**{config})"
+    expect.equal(second, first, f"{call}, the token three back replaced", rows=rows)
+    same = all(bool((each == each[:1]).all()) for each in first.split(6))
+    expect.true(not same, "the same", "others for another token two back", call, rows=rows)

@@ -17,6 +17,7 @@ from fixtures.applicability import (
     generation_sample,
     has_fact,
     light,
+    options_sample,
     roomy,
     text_model,
     tokenizer,
@@ -35,12 +36,13 @@ from fixtures.generating import (
 from fixtures.ids import ordinary_ids
 from fixtures.lazy import torch, transformers
 
+STREAMED = ("One line\nand the next: 日本語 in it,\n\n🤗 no end", "of another text\n")
 unbounded = Predicate("no cap on logits", lambda c: not c.config.get("final_logit_softcapping"))
 
 
-def answer(model, prompt, **options):
-    """The ids that generate returns for one prompt."""
-    ids = torch.tensor([prompt]).to(model.device)
+def answer(model, *prompts, **options):
+    """The ids that generate returns for prompts of one length."""
+    ids = torch.tensor(prompts).to(model.device)
     with torch.no_grad():
         return model.generate(ids, attention_mask=torch.ones_like(ids), **options)
 
@@ -70,6 +72,58 @@ def test_arguments_win_over_settings(checkpoint, model, expect):
             expect.equal(one.to_dict(), other.to_dict(), "the configurations after generate")
     finally:
         model.generation_config = own
+
+
+@applies_to(generates, text_model, options_sample, light)
+def test_settings_of_nothing_win_over_the_models(checkpoint, model, expect):
+    """In a configuration that is given, zeros and False count as much as other values."""
+    rows = prompts(checkpoint, 1) * 2
+    end, *other = ordinary_ids(checkpoint)[1:3]
+    said = {"pad_token_id": 0, "top_k": 0, "use_cache": False}
+    settings = {"do_sample": True, "max_new_tokens": 3, "return_dict_in_generate": True}
+    others = {"pad_token_id": other[0], "top_k": 2, "use_cache": True}
+    given = configured(checkpoint, output_scores=True, **settings | said)
+    ended = configured(checkpoint, **settings | said)
+    ended.eos_token_id = end
+    own, model.generation_config = model.generation_config, configured(checkpoint, **others)
+    try:
+        out = answer(model, *rows, generation_config=given)
+        bound = {"prefix_allowed_tokens_fn": lambda row, ids: [other[0] if row else end]}
+        filled = answer(model, *rows, generation_config=ended, **bound).sequences
+    finally:
+        model.generation_config = own
+    call = f"model.generate(rows, generation_config=GenerationConfig(**{said}))"
+    past, kept = out.get("past_key_values"), int(out.scores[0][0].isfinite().sum())
+    expect.equal(kept, out.scores[0].shape[-1], f"finite {call}.scores[0][0]", rows=rows)
+    expect.true(past is None, type(past).__name__, "no cache", call, rows=rows)
+    expect.equal(filled[0, -3:], [end, 0, 0], f"{call}, the first row at its end", rows=rows)
+
+
+@applies_to(generates, text_model, options_sample, light)
+def test_misspelt_settings_are_refused(checkpoint, model, expect):
+    """A keyword that neither generate nor the model knows is refused by name, be it the only one."""
+    prompt = prompts(checkpoint, 1)[0]
+    with pytest.raises(ValueError, match="max_new_tokns") as refusal:
+        answer(model, prompt, max_new_tokns=3)
+    call = "model.generate(ids, max_new_tokns=3)"
+    expect.true("max_new_tokns" in str(refusal.value), refusal.value, "its name", call)
+
+
+@applies_to(generates, text_model, options_sample, light)
+def test_settings_are_kept_where_they_are_put(checkpoint, expect, tmp_path):
+    """Generation settings are read from the subfolder that was named, and contradictory ones are not saved."""
+    settings = configured(checkpoint, max_new_tokens=5)
+    settings.save_pretrained(tmp_path / "inner")
+    found = transformers.GenerationConfig.from_pretrained(tmp_path, subfolder="inner")
+    call = "GenerationConfig.from_pretrained(directory, subfolder='inner').max_new_tokens"
+    expect.equal(found.max_new_tokens, 5, call)
+    settings.temperature = 0.5  # which sampling alone reads
+    try:
+        outcome = settings.save_pretrained(tmp_path)
+    except ValueError as error:
+        outcome = error
+    call = "GenerationConfig(do_sample=False, temperature=0.5).save_pretrained(directory)"
+    expect.true(isinstance(outcome, ValueError), outcome, "ValueError", call)
 
 
 @pytest.mark.filterwarnings("ignore:Using the model-agnostic default:UserWarning")
@@ -168,6 +222,26 @@ def test_guidance_moves_away_from_another_prompt(checkpoint, model, dtype, expec
             expect.close(scores[0].float(), wanted, allowed, call, prompt=prompt, context=context)
 
 
+@applies_to(decoder, generates, light)
+def test_guidance_heeds_the_other_prompts_mask(checkpoint, model, dtype, expect):
+    """What the mask of a negative prompt hides does not matter, at any step; what it shows does."""
+    prompt, other = prompts(checkpoint, 2)
+    another = next(i for i in ordinary_ids(checkpoint) if i not in other)
+    rows = [other, [other[0], another, *other[2:]]]
+    allowed, found = 8 * logits_tolerance(checkpoint, dtype), {}
+    for hidden in (True, False):
+        mask = torch.ones(1, len(other), dtype=torch.long)
+        mask[0, 1] = int(not hidden)
+        own = {"negative_prompt_attention_mask": mask, "guidance_scale": 1.5, "eos_token_id": None}
+        given = (own | {"negative_prompt_ids": torch.tensor([row])} for row in rows)
+        one, two = (generate(model, checkpoint, [prompt], **each) for each in given)
+        pairs = zip(one.scores[:2], two.scores[:2], strict=True)
+        found[hidden] = max(float((a - b).abs().max()) for a, b in pairs)
+    call = "change of scores when token 1 of negative_prompt_ids changes"
+    expect.true(found[True] <= allowed, found[True], f"at most {allowed:.3g}", f"{call}, hidden")
+    expect.true(found[False] > allowed, found[False], f"more than {allowed:.3g}", f"{call}, shown")
+
+
 def new_text(checkpoint, reader, model, prompt, **options):
     """The new ids of a greedy answer to a text."""
     inputs = reader(prompt, return_tensors="pt").to(model.device)
@@ -210,6 +284,26 @@ def test_texts_of_several_bytes_end_an_answer(tokenizer, expect):
     wanted = [next(i for i, some in enumerate(texts) if stop in some) for stop in stops]
     call = f"the places where StopStringCriteria(tokenizer, {stops}) is met"
     expect.equal(found, wanted, call, text=text)
+
+
+@applies_to(tokenizer, trait("lossless"), walk_sample)
+def test_streamed_text_is_the_decoded_one(tokenizer, expect):
+    """Token by token a streamer says the decoded text, lines as soon as they end, whatever it is used for before."""
+    options, said = {"skip_special_tokens": True}, []
+    streamer = transformers.TextStreamer(tokenizer, skip_prompt=True, **options)
+    streamer.on_finalized_text = lambda text, stream_end=False: said.append(text)
+    for text in STREAMED:
+        said.clear()
+        ids = tokenizer(text, add_special_tokens=False)["input_ids"] + tokenizer.all_special_ids[:1]
+        streamer.put(torch.tensor([ids[:2]]))
+        call = f"what a TextStreamer(tokenizer, skip_prompt=True, **{options}) says of its ids"
+        for count, token in enumerate(ids, 1):
+            streamer.put(torch.tensor([token]))
+            so_far = tokenizer.decode(ids[:count], **options)
+            if so_far.endswith("\n"):
+                expect.equal("".join(said), so_far, call, text=text)
+        streamer.end()
+        expect.equal("".join(said), tokenizer.decode(ids, **options), call, text=text)
 
 
 @applies_to(decoder, generates, tokenizer, has_fact("greedy"), light)

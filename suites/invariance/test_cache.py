@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.applicability import applies_to, decoder, head, seq2seq, unless_shown
-from fixtures.ids import batch
+from fixtures.applicability import applies_to, decoder, head, model_type, seq2seq, unless_shown
+from fixtures.ids import batch, labels
 from fixtures.lazy import torch
 from fixtures.loading import cache_layers, fresh_model, load_model
 from fixtures.oracle import answers, own_tolerance, run
@@ -69,6 +69,16 @@ def test_no_cache_unless_wanted(checkpoint, model, expect):
         "no cache",
         "model(**inputs, use_cache=False).past_key_values",
     )
+
+
+@applies_to(seq2seq, model_type("bart", "mbart"))
+def test_no_cache_beside_labels(checkpoint, model, expect):
+    """In BART's family a pass over labels, which trains, keeps no cache unless it is asked for."""
+    inputs = batch(checkpoint, [6])
+    inputs |= labels(checkpoint, inputs)
+    past = run(model, inputs).get("past_key_values")
+    call = "model(**inputs, labels=labels).past_key_values"
+    expect.true(past is None, type(past).__name__, "no cache", call, inputs=inputs)
 
 
 @applies_to(decoder, head("CausalLM"), unless_shown)

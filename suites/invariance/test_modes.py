@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 
 from fixtures.agreement import agree_with_reference, final_states
@@ -10,6 +12,7 @@ from fixtures.ids import batch
 from fixtures.lazy import torch
 from fixtures.loading import fresh_model, load_model
 from fixtures.oracle import answers, run
+from fixtures.tolerance import K, eps
 
 
 @applies_to(any_model, drops_out)
@@ -43,3 +46,23 @@ def test_half_precision_is_close(checkpoint, device, expect, half):
     inputs = batch(checkpoint)
     outputs = run(load_model(checkpoint, "eager", half, device), inputs)
     agree_with_reference(expect, outputs, inputs, half, f"model.to(torch.{half})(**inputs)")
+
+
+OUTGROWN = 300.0  # its square is beyond float16, which ends at 65504
+
+
+@applies_to(any_model, referenced, unquantised)
+def test_norms_do_not_overflow(checkpoint, device, expect):
+    """In float16 a norm of states whose squares outgrow it is float32's, rounded."""
+    model = load_model(checkpoint, "eager", "float16", device)
+    draw = torch.Generator().manual_seed(73)
+    for name, norm in model.named_modules():
+        weight = getattr(norm, "weight", None)
+        if type(norm).__name__.endswith("Norm") and weight is not None:
+            states = (torch.randn(2, 3, weight.shape[0], generator=draw) * OUTGROWN).half()
+            with torch.no_grad():
+                value = norm(states.to(weight.device))
+                wanted = copy.deepcopy(norm).float()(states.float().to(weight.device))
+            limit = K * eps("float16") * float(wanted.abs().max())
+            call = f"model.half().get_submodule({name!r})(states.half()), states around {OUTGROWN}"
+            expect.close(value, wanted, limit, call)

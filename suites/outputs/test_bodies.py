@@ -7,6 +7,7 @@ import inspect
 from fixtures.applicability import applies_to, model_type, one_each, small, square_patches, vision
 from fixtures.ids import batch, ordinary_ids, pad_id
 from fixtures.lazy import torch, transformers
+from fixtures.loading import kept_logits
 from fixtures.oracle import run
 from fixtures.tolerance import allowed, flattened
 from fixtures.weights import filled
@@ -122,6 +123,11 @@ def agrees_with_its_body(expect, model, inputs):
     if name.endswith(CAUSAL):
         kept = [bool(out.get("past_key_values")) for out in (outputs, body)]
         expect.equal(kept[0], kept[1], f"bool({name}(**inputs).past_key_values)", inputs=inputs)
+        few, all_of_them = kept_logits(model, 2), outputs.logits
+        if few:
+            part, call = run(model, inputs, **few).logits, f"{name}(**inputs, {few}).logits"
+            limit = allowed(all_of_them.double(), all_of_them)
+            expect.close(part, all_of_them[..., -2:, :], limit, call, inputs=inputs)
 
 
 @applies_to(model_type(*HEADS), small, one_each, square_patches | ~vision)

@@ -183,13 +183,29 @@ def test_labels_make_the_decoder_inputs(checkpoint, model, dtype, expect):
         "model(**inputs) without decoder_input_ids",
         dtype,
     )
-    made = method_of(model, "prepare_decoder_input_ids_from_labels")(alone["labels"])
-    expect.equal(
-        made,
-        inputs["decoder_input_ids"],
-        "model.prepare_decoder_input_ids_from_labels(labels)",
-        labels=alone["labels"],
-    )
+    prepare, call = "prepare_decoder_input_ids_from_labels", "(labels)"
+    made = method_of(model, prepare)(alone["labels"])
+    wanted = inputs["decoder_input_ids"]
+    expect.equal(made, wanted, f"model.{prepare}{call}", labels=alone["labels"])
+
+
+@applies_to(seq2seq, model_type("t5", "bart", "mbart"))
+def test_shifted_labels_hold_the_configured_ids(checkpoint, model, expect):
+    """Whichever ids the configuration gives padding and the start, labels are shifted with these."""
+    pad, start, begin, *some = ordinary_ids(checkpoint)[3:11]
+    targets = torch.tensor([some[:4], [*some[3:5], -100, -100]])
+    # mBART's decoder begins with each row's last token, the language
+    first, second = (some[3], some[4]) if checkpoint.model_type == "mbart" else (start, start)
+    wanted = [[first, *some[:3]], [second, *some[3:5], pad]]
+    ids = {"pad_token_id": pad, "decoder_start_token_id": start, "bos_token_id": begin}
+    own = {name: getattr(model.config, name, None) for name in ids}
+    try:
+        vars(model.config).update(ids)
+        made = method_of(model, "prepare_decoder_input_ids_from_labels")(targets)
+    finally:
+        vars(model.config).update(own)
+    call = "model.prepare_decoder_input_ids_from_labels(labels)"
+    expect.equal(made, torch.tensor(wanted), f"{call}, model.config with {ids}", labels=targets)
 
 
 @applies_to(seq2seq, lively)
@@ -295,12 +311,14 @@ def test_mask_may_be_of_any_type(checkpoint, model, dtype, expect):
 
 @applies_to(seq2seq)
 def test_encoder_outputs_may_be_given(checkpoint, model, dtype, expect):
-    """The encoder's states that the caller computed, alone or with all it returned, give what its input gives."""
+    """The encoder's states that the caller computed, alone or with more it returned, give what its input gives."""
     inputs, wanted = batch(checkpoint), answers(model, batch(checkpoint))
     read = run(model.get_encoder(), {n: inputs[n] for n in ("input_ids", "attention_mask")})
     given = {name: value for name, value in inputs.items() if name != "input_ids"}
-    states, everything = (read.last_hidden_state,), read.to_tuple()
-    alone, whole = (run(model, given, encoder_outputs=each) for each in (states, everything))
+    everything = read.to_tuple()
+    alone, some, whole = (run(model, given, encoder_outputs=everything[:n]) for n in (1, 2, None))
     call = "model(encoder_outputs=model.get_encoder()(ids, mask), attention_mask=mask, decoder_input_ids=...)"
     agree_with_itself(expect, {"logits": alone.logits}, wanted, inputs, call, dtype)
     agree_with_itself(expect, whole, wanted, inputs, call, dtype)
+    states = {name: some.get(name) or () for name in ("encoder_hidden_states",)}
+    agree_with_itself(expect, states, wanted, inputs, call, dtype)
