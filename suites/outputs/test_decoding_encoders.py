@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from importlib import import_module
 
-from fixtures.applicability import applies_to, model_type, small, widens
+from fixtures.applicability import applies_to, model_type, referenced, small, widens
 from fixtures.gradients import library_gradients, rounding
 from fixtures.ids import batch, ordinary_ids
 from fixtures.lazy import torch, transformers
@@ -133,7 +133,7 @@ def judged_decoder(model, inputs):
     return exact, allowed_each(exact, rounded)
 
 
-@applies_to(model_type(*CROSS_REFERENCED), small)
+@applies_to(model_type(*CROSS_REFERENCED), referenced, small)
 def test_decoding_layers_equal_reference(checkpoint, expect):
     """As a decoder, a family's layers give the reference's states, logits, loss and weights, those across too, by each kernel."""
     padded = given(checkpoint) | {"attention_mask": torch.ones(2, 10, dtype=torch.long)}

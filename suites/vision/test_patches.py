@@ -13,6 +13,7 @@ from fixtures.applicability import (
     convention,
     has_fact,
     head,
+    light,
     model_type,
     referenced,
     vision,
@@ -147,7 +148,7 @@ def test_interpolated_positions(checkpoint, model, expect, taller):
     expect.close(states, wanted, allowed, call, black=black)
 
 
-@applies_to(vision, referenced)
+@applies_to(vision, referenced, light)
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
 def test_masked_places_equal_reference(checkpoint, device, dtype, expect, attention):
     """Where a model of pictures takes a mask, its zeros hide just those patches from the others."""
