@@ -1,4 +1,4 @@
-"""Faults in where an image processor's settings come from, and in what a model takes of its pixels."""
+"""Faults in where an image processor's settings come from, in what a model takes of its pixels and its configuration."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from suites.meta.places import DEIT, VIT
 
 BASE = "image_processing_base:ImageProcessingMixin."
 SETTINGS = "image_processing_utils:BaseImageProcessor._set_attributes"
+UNUSUAL = ("test_unusual_settings_equal_reference",)
 TOLD = ("test_settings_are_obeyed_wherever_told",)
 
 FAULTS = [
@@ -137,5 +138,28 @@ FAULTS = [
         ),
         ("test_pixels_of_any_precision_are_taken",),
         "vit-shapes",
+    ),
+    Fault(
+        "deit-norms-are-torch-s",
+        "DeiT's second norms have torch's epsilon.",
+        edit(
+            f"{DEIT}DeiTLayer.forward",
+            (
+                "hidden_states = self.layernorm_after(hidden_states)",
+                "self.layernorm_after.eps = 1e-5\n    hidden_states = self.layernorm_after(hidden_states)",
+            ),
+        ),
+        UNUSUAL,
+        "deit-shapes",
+    ),
+    Fault(
+        "patches-are-square",
+        "ViT takes its patches to be as wide as they are high.",
+        edit(
+            f"{VIT}ViTPatchEmbeddings.__init__",
+            ("image_size[1] // patch_size[1]", "image_size[1] // patch_size[0]"),
+        ),
+        UNUSUAL,
+        "vit-random",
     ),
 ]
