@@ -67,3 +67,15 @@ def test_activations_are_what_they_are_called(checkpoint, expect):
         near = K * eps("float32") * max(1.0, float(wanted.abs().max()))
         call = f"__import__('transformers.activations').activations.ACT2FN[{name!r}](x)"
         expect.close(value, wanted, near, call, x=x.float())
+
+
+@applies_to(any_model, loader_sample)
+def test_each_layer_has_an_activation_of_its_own(checkpoint, expect):
+    """What an activation function learns is its layer's own: each time it is looked up it is a new module."""
+    from transformers.activations import ACT2FN
+
+    for name in sorted(FORMULAS.keys() & set(ACT2FN)):
+        first, second = (list(ACT2FN[name].parameters()) for _ in range(2))
+        shared = [p.shape for p in first if any(p is other for other in second)]
+        call = f"shapes of parameters that ACT2FN[{name!r}] and ACT2FN[{name!r}] share"
+        expect.equal(shared, [], call)

@@ -128,15 +128,41 @@ def agrees_with_its_body(expect, model, inputs):
             part, call = run(model, inputs, **few).logits, f"{name}(**inputs, {few}).logits"
             limit = allowed(all_of_them.double(), all_of_them)
             expect.close(part, all_of_them[..., -2:, :], limit, call, inputs=inputs)
+    return value
+
+
+def agrees_with_ids(expect, model, value, wanted):
+    """What a head answers to embeddings is, shape and all, what it answers to the ids."""
+    for name in wanted:
+        expect.true(name in value, sorted(value), f"{name} among them", "model(inputs_embeds=...)")
+        limit = allowed(wanted[name].double(), wanted[name])
+        call = f"{type(model).__name__}(inputs_embeds=embeddings, **inputs).{name}"
+        expect.close(value[name], wanted[name], limit, call)
 
 
 @applies_to(model_type(*HEADS), small, one_each, square_patches | ~vision)
 def test_heads_hand_on_what_they_are_given(checkpoint, expect):
-    """Under each head that a family has, its model is given all that the caller says, and all it returns is handed on."""
+    """Under each head that a family has, its model is given all that the caller says, by ids or embeddings, and all it returns is handed on."""
     prefix, heads = HEADS[checkpoint.model_type]
     for head in heads:
         model = drawn(checkpoint, prefix + head)
         inputs = everything(checkpoint, model)
-        agrees_with_its_body(expect, model, inputs)
+        outputs = agrees_with_its_body(expect, model, inputs)
         if "input_ids" in inputs:
-            agrees_with_its_body(expect, model, embedded(model, inputs))
+            others = agrees_with_its_body(expect, model, embedded(model, inputs))
+            agrees_with_ids(expect, model, others, outputs)
+
+
+WRITES = ("LMHeadModel", "ForMaskedLM", "ForCausalLM", "ForPreTraining", "DoubleHeadsModel")
+
+
+@applies_to(model_type(*HEADS), small, one_each, ~vision)
+def test_new_heads_are_tied_as_configured(checkpoint, expect):
+    """Of each head that scores words, new from a configuration, the matrix is that of the embedding exactly where configured."""
+    prefix, heads = HEADS[checkpoint.model_type]
+    for head in (head for head in heads if head in WRITES):
+        model = drawn(checkpoint, prefix + head)
+        tables = (model.get_output_embeddings(), model.get_input_embeddings())
+        output, given = (table.weight.data_ptr() for table in tables)
+        call = f"{prefix}{head}(config): output and input embedding are one matrix"
+        expect.equal(output == given, model.config.tie_word_embeddings, call)

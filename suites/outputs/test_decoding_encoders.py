@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from fixtures.applicability import applies_to, model_type, small, widens
+import inspect
+from importlib import import_module
+
+from fixtures.applicability import applies_to, model_type, referenced, small, widens
+from fixtures.gradients import library_gradients, rounding
 from fixtures.ids import batch, ordinary_ids
 from fixtures.lazy import torch, transformers
-from fixtures.oracle import run
-from fixtures.tolerance import allowed, allowed_sum
+from fixtures.loading import checkpoint_activations
+from fixtures.oracle import real_positions, run
+from fixtures.reference import REFERENCES
+from fixtures.tolerance import allowed, allowed_each, allowed_sum, flattened
 from fixtures.weights import filled
 
 AS_DECODER = {"is_decoder": True, "add_cross_attention": True}
@@ -14,11 +20,12 @@ WIDTHS = ("hidden_size", "n_embd", "d_model")
 MEMORY = 7  # positions of what is attended across
 
 
-def decoding(checkpoint, **settings):
-    """A causal language model of the checkpoint's configuration, its weights drawn at random."""
+def decoding(checkpoint, attention="eager", **settings):
+    """A causal language model of the checkpoint's configuration, its weights drawn at random; attention: None for the default."""
     config = {n: v for n, v in checkpoint.stated().items() if n != "architectures"}
     made = transformers.AutoConfig.for_model(**config | AS_DECODER | settings)
-    made._attn_implementation = "eager"
+    if attention:
+        made._attn_implementation = attention
     return filled(transformers.AutoModelForCausalLM.from_config(made), seed=7).float().eval()
 
 
@@ -39,13 +46,35 @@ def logits_of(model, inputs, **options):
     return outputs, outputs.logits
 
 
+def takes_counts(model):
+    """Whether the loss of this version's model takes options of the caller's."""
+    taken = inspect.signature(type(model).forward).parameters.values()
+    return any(each.kind is each.VAR_KEYWORD for each in taken)
+
+
 GIVEN_SHIFTED = ("bart", "mbart")  # trained with ids that the caller has shifted
 DECODES = ("bert", "roberta", "gpt2", *GIVEN_SHIFTED)
+CROSS_REFERENCED = ("bert", "roberta")
 # What drops out attention's weights, and what it hands on.
 DROPOUTS = (
     *"attention_probs_dropout_prob attn_pdrop attention_dropout".split(),
     *"hidden_dropout_prob resid_pdrop dropout".split(),
 )
+
+
+STEPS = ((0, 6), (6, 7), (7, 10))
+
+
+def agrees_in_steps(expect, model, inputs, whole, limit):
+    """Going on from a cache gives what all ids at once give."""
+    past = None
+    for start, stop in STEPS:
+        step = dict(inputs, input_ids=inputs["input_ids"][:, start:stop])
+        outputs, logits = logits_of(model, step, past_key_values=past, use_cache=True)
+        past = outputs.past_key_values
+        kind = model.config._attn_implementation
+        call = f"model(ids {start}:{stop} with the cache of the others).logits, {kind} attention"
+        expect.close(logits.double(), whole[:, start:stop], limit, call, inputs=inputs)
 
 
 @applies_to(model_type(*DECODES), small, widens)
@@ -72,14 +101,58 @@ def test_encoder_layers_decode(checkpoint, expect):
     _, changed = logits_of(model, hidden)
     moved = float((changed[0] - whole[0]).abs().amax(-1).min())
     expect.true(moved > limit, moved, f"more than {limit:.3g} at every position", call)
+    agrees_in_steps(expect, model, inputs, whole, limit)
 
-    past = None
-    for start, stop in ((0, 6), (6, 7), (7, 10)):
-        step = dict(inputs, input_ids=inputs["input_ids"][:, start:stop])
-        outputs, logits = logits_of(model, step, past_key_values=past, use_cache=True)
-        past = outputs.past_key_values
-        call = f"model(ids {start}:{stop} with the cache of the others).logits"
-        expect.close(logits, whole[:, start:stop], limit, call, inputs=inputs)
+
+@applies_to(model_type(*DECODES), small, widens)
+def test_decoding_kernels_agree(checkpoint, expect):
+    """As a decoder, a family's layers give by the default kernel what eager attention gives, masked or not, at once or from a cache."""
+    model, fused = decoding(checkpoint), decoding(checkpoint, attention=None)
+    masked = given(checkpoint)
+    unmasked = {name: value for name, value in masked.items() if not name.endswith("mask")}
+    for inputs in (masked, unmasked):
+        (_, rounded), (_, value) = (logits_of(each.float(), inputs) for each in (model, fused))
+        _, whole = logits_of(model.double(), inputs)
+        limit = allowed(whole, rounded)
+        call = "AutoModelForCausalLM.from_config(config)(**inputs).logits, the default attention"
+        expect.close(value.double(), whole, limit, call, inputs=inputs)
+        agrees_in_steps(expect, fused, inputs, whole, limit)
+
+
+def judged_decoder(model, inputs):
+    """The reference's outputs for a model made here, exact, and the error allowed to each."""
+    module = import_module(f"fixtures.reference.{REFERENCES[model.config.model_type]}")
+    passes = []
+    for kind in (torch.float64, torch.float32):
+        state, told = (
+            {n: t.to(kind) if t.is_floating_point() else t for n, t in tensors.items()}
+            for tensors in (model.state_dict(), inputs)
+        )
+        passes.append(module.forward(model.config.to_dict(), state, told, "CausalLM"))
+    exact, rounded = (flattened(each) for each in passes)
+    return exact, allowed_each(exact, rounded)
+
+
+@applies_to(model_type(*CROSS_REFERENCED), referenced, small)
+def test_decoding_layers_equal_reference(checkpoint, expect):
+    """As a decoder, a family's layers give the reference's states, logits, loss and weights, those across too, by each kernel."""
+    padded = given(checkpoint) | {"attention_mask": torch.ones(2, 10, dtype=torch.long)}
+    padded["attention_mask"][0, 7:] = 0
+    padded["labels"] = padded["input_ids"].masked_fill(padded["attention_mask"] == 0, -100)
+    bare = {n: v for n, v in given(checkpoint).items() if not n.endswith("mask")}
+    for attention in ("eager", None):
+        model = decoding(checkpoint, attention)
+        for inputs in (padded, bare):
+            exact, limits = judged_decoder(model, inputs)
+            weights = attention == "eager"
+            outputs = flattened(run(model, inputs, output_attentions=weights, use_cache=False))
+            call = f"AutoModelForCausalLM.from_config(config)(**inputs), {attention or 'default'} attention"
+            unasked = {n for n in exact if "attentions" in n and not weights}
+            missing = exact.keys() - outputs.keys() - unasked - {"last_hidden_state"}
+            expect.equal(sorted(missing), [], f"outputs left out by {call}", inputs=inputs)
+            for name in exact.keys() & outputs.keys():
+                value, wanted = (real_positions(name, o[name], inputs) for o in (outputs, exact))
+                expect.close(value, wanted, limits[name], f"{call}.{name}", inputs=inputs)
 
 
 @applies_to(model_type(*DECODES), small)
@@ -116,6 +189,28 @@ def test_decoding_layers_learn_the_next_token(checkpoint, expect):
     expect.close(outputs.loss.double(), wanted, limit, f"{call}.loss", inputs=inputs)
     past = outputs.get("past_key_values")
     expect.true(past is None, type(past).__name__, "no cache", f"{call}.past_key_values")
+    if takes_counts(model) and not shifted:
+        loss = model(**inputs, labels=labels, num_items_in_batch=64).loss.double()
+        summed = wanted * int((labels[:, 1:] != -100).sum()) / 64
+        expect.close(loss, summed, limit, f"{call[:-1]}, num_items_in_batch=64).loss")
+
+
+@applies_to(model_type(*DECODES), small)
+def test_decoding_layers_learn_frugally(checkpoint, expect):
+    """As a decoder, a family's layers learn the same when they compute activations anew, from what they attend to, too."""
+    inputs = given(checkpoint)
+    inputs["labels"] = inputs["input_ids"]
+    still = dict.fromkeys((n for n in decoding(checkpoint).config.to_dict() if "drop" in n), 0.0)
+    model = decoding(checkpoint, **still, use_cache=False).train()
+    plain = library_gradients(model, inputs)
+    checkpoint_activations(model)
+    frugal = library_gradients(model, inputs)
+    largest = max(float(value.abs().max()) for value in plain.values())
+    expect.equal(sorted(frugal), sorted(plain), "parameters with a gradient, checkpointed")
+    for name, wanted in plain.items():
+        limit = max(allowed(wanted.double(), wanted), rounding(largest, "float32"))
+        call = f"model.get_parameter({name!r}).grad, checkpointed"
+        expect.close(frugal[name], wanted, limit, call, inputs=inputs)
 
 
 @applies_to(model_type("gpt2"), small, widens)

@@ -105,6 +105,9 @@ def test_other_heads_equal_reference(checkpoint, dtype, tmp_path):
         wanted = judged(other, inputs, dtype)[0].keys() - {"last_hidden_state"}
         left_out = sorted(wanted - flattened(outputs).keys())
         expect.equal(left_out, [], f"outputs left out by {call}", inputs=inputs)
+        if checkpoint.kind == "decoder" and head == "SequenceClassification":
+            ahead = batch(other, side="left", seed=2)  # the last token is still the last
+            agree_with_reference(expect, run(model, ahead), ahead, dtype, call)
 
 
 @applies_to(referenced, small, model_type("gpt2", "llama", "mistral"), one_each)
@@ -290,3 +293,26 @@ def read_by_head(model, name, layers, inputs):
     for hook in hooks:
         hook.remove()
     return read
+
+
+@applies_to(referenced, small, model_type(*DROPPED), one_each)
+def test_heads_told_to_drop_nothing_drop_nothing(checkpoint, expect):
+    """In training, a head whose own dropout is zero answers as it does otherwise, whatever its layers drop."""
+    rows = batch(checkpoint, [12, 9, 12, 7])
+    rows = {name: rows[name] for name in ("input_ids", "attention_mask")}
+    if checkpoint.model_type in IN_TWO_PARTS:
+        rows["input_ids"][:, 3] = eos_id(checkpoint)
+    choices = {name: value.reshape(2, 2, -1) for name, value in rows.items()}
+    for head, (field, _, _) in DROPPED[checkpoint.model_type].items():
+        if field in ("dropout", "hidden_dropout_prob"):  # not the head's own
+            continue
+        fields = (n for n in vars(drawn(checkpoint, head).config) if "drop" in n)
+        model = drawn(checkpoint, head, **dict.fromkeys(fields, 0.5) | {field: 0.0})
+        inputs = choices if head == "MultipleChoice" else rows
+        quiet = flattened(run(model, inputs))
+        model.train().base_model.eval()
+        value = flattened(run(model, inputs))
+        for name in (n for n in quiet if "logits" in n):
+            limit = allowed(quiet[name].double(), quiet[name])
+            call = f"{type(model).__name__}(config, {field}=0.0).train()(**inputs).{name}, its body not in training"
+            expect.close(value[name], quiet[name], limit, call, inputs=inputs)

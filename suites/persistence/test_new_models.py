@@ -21,6 +21,7 @@ from fixtures.lazy import torch, transformers
 from fixtures.loading import SAFE, fresh_model, load_model
 from fixtures.oracle import run
 from fixtures.shapes import label_count
+from fixtures.tolerance import K, eps
 
 SPREAD = 0.05  # no family's default
 SIGMAS = 6  # of a few hundred weights, none strays further by chance
@@ -130,6 +131,21 @@ def test_padding_is_embedded_as_nothing(checkpoint, expect):
     moved = [bool(table.grad[i].any()) for i in (pad, int(inputs["input_ids"][0, 1]))]
     call = "whether the gradient of a loss is other than zero in that row, and in another token's"
     expect.equal(moved, [False, True], call, inputs=inputs)
+
+
+@applies_to(any_model, model_type("distilbert"), small, one_each)
+def test_positions_are_sinusoids_where_configured(checkpoint, expect):
+    """A new DistilBERT of sinusoidal positions has those of Vaswani et al. 2017, section 3.5."""
+    settings = checkpoint.stated() | {"sinusoidal_pos_embds": True}
+    model = transformers.DistilBertModel(transformers.AutoConfig.for_model(**settings))
+    table = model.embeddings.position_embeddings.weight
+    places = torch.arange(len(table)).double()[:, None]
+    angles = places / 10000 ** (torch.arange(0, table.shape[1], 2) / table.shape[1]).double()
+    wanted = torch.stack([angles.sin(), angles.cos()], -1).flatten(1)
+    call = (
+        "DistilBertModel(config, sinusoidal_pos_embds=True).embeddings.position_embeddings.weight"
+    )
+    expect.close(table.double(), wanted, K * eps("float32"), call)
 
 
 LABELLING = ("SequenceClassification", "TokenClassification", "ImageClassification")

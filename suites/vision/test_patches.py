@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 
-from fixtures.agreement import agree_with_itself
+from fixtures.agreement import agree_with_itself, agree_with_reference
 from fixtures.applicability import (
     applies_to,
     convention,
     has_fact,
     head,
+    light,
     model_type,
+    referenced,
     vision,
 )
 from fixtures.ids import pixels as random_pixels
 from fixtures.images import Source, forms, noise, source
 from fixtures.lazy import torch
+from fixtures.loading import load_model
 from fixtures.oracle import answers, own_tolerance, run
 from fixtures.preprocessing import one_picture
-from fixtures.tolerance import allowed_sum
+from fixtures.tolerance import allowed, allowed_sum
 
 EXTRA = {"deit": 2}
 # BEiT need not have any absolute positions.
@@ -143,25 +148,55 @@ def test_interpolated_positions(checkpoint, model, expect, taller):
     expect.close(states, wanted, allowed, call, black=black)
 
 
+@applies_to(vision, referenced, light)
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_masked_places_equal_reference(checkpoint, device, dtype, expect, attention):
+    """Where a model of pictures takes a mask, its zeros hide just those patches from the others."""
+    image = random_pixels(checkpoint, rows=3, seed=89)
+    rows, columns, _, _, extra = grid(checkpoint, image)
+    model = load_model(checkpoint, attention, dtype, device)
+    inputs = {"pixel_values": image}
+    if "attention_mask" in inspect.signature(type(model).forward).parameters:
+        mask = torch.ones(3, extra + rows * columns, dtype=torch.long)
+        mask[1, -3:] = mask[2, extra] = 0
+        inputs["attention_mask"] = mask
+    outputs = run(model, inputs, output_attentions=False)
+    agree_with_reference(expect, outputs, inputs, dtype, "model(**inputs)")
+
+
+@applies_to(vision, positioned)
+def test_pixels_of_any_precision_are_taken(checkpoint, model, expect):
+    """Pixels in float64 or in half precision are taken for what they are, whatever the weights are in."""
+    image = random_pixels(checkpoint, rows=1, seed=87).bfloat16()
+    wanted = run(model, {"pixel_values": image})[0]
+    limit = allowed(wanted.double(), wanted)
+    for other in (image, image.double()):
+        with torch.no_grad():
+            value = model(pixel_values=other.to(model.device))[0]
+        call = f"model(pixel_values=image.to({other.dtype}))[0]"
+        expect.close(value, wanted, limit, call, image=image)
+
+
 @convention
 @applies_to(vision)
-@pytest.mark.parametrize("wrong", ["channels", "size"])
+@pytest.mark.parametrize("wrong", ["channels", "size", "side"])
 def test_unfitting_images_are_refused(checkpoint, model, expect, observe, wrong):
-    """Pixels of another size or number of channels are an error, not an answer."""
-    image = random_pixels(checkpoint, rows=1, seed=87)
-    image = image[:, :1] if wrong == "channels" else image.repeat(1, 1, 2, 2)
-    try:
-        outcome = list(run(model, {"pixel_values": image})[0].shape)
-    except (ValueError, RuntimeError) as error:
-        outcome = error
-    observe(f"vision/refused {wrong}", outcome, group="outputs")
-    expect.true(
-        isinstance(outcome, Exception),
-        outcome,
-        "an error",
-        "model(pixel_values=image)",
-        image=image,
-    )
+    """Pixels of another size, in one direction or both, or number of channels are an error, not an answer."""
+    image, pad = random_pixels(checkpoint, rows=1, seed=87), torch.nn.functional.pad
+    wrongs = {
+        "channels": [image[:, :1]],
+        "size": [image.repeat(1, 1, 2, 2)],
+        "side": [pad(image, (0, 1)), pad(image, (0, 0, 0, 1))],
+    }
+    for image in wrongs[wrong]:
+        try:
+            outcome = list(run(model, {"pixel_values": image})[0].shape)
+        except (ValueError, RuntimeError) as error:
+            outcome = error
+        observe(f"vision/refused {wrong}", outcome, input=str(list(image.shape)), group="outputs")
+        refused = isinstance(outcome, Exception)
+        call = "model(pixel_values=image)"
+        expect.true(refused, outcome, "an error", call, image=image)
 
 
 @applies_to(vision, head("ImageClassification"))

@@ -52,21 +52,33 @@ def test_scaled_arrays_are_pictures(checkpoint, processor, expect):
     expect.close(value, wanted, near, call, image=source(image))
 
 
+def see_through(image):
+    """A picture and what it shows on white, in each mode that knows transparency, by what is done to it."""
+    from PIL import Image
+
+    mask = Image.new("L", image.size, 0)
+    mask.paste(255, (10, 5, 40, 30))
+    white = Image.new("RGB", image.size, "white")
+    for mode in ("RGB", "L"):
+        seen = image.convert(mode)
+        shown = Image.composite(seen.convert("RGB"), white, mask)
+        seen.putalpha(mask)
+        yield f"{seen.mode}, its alpha 0 and 255", seen, shown
+    palette = image.quantize(255)
+    shown = Image.composite(palette.convert("RGB"), white, mask)
+    palette.paste(255, mask=mask.point(lambda alpha: 255 - alpha))
+    palette.info["transparency"] = 255
+    yield "P, a colour of it transparent", palette, shown
+
+
 @convention
 @applies_to(colour_processor, known_processor)
 def test_transparent_pictures_lie_on_white(checkpoint, processor, expect):
     """do_convert_rgb=True shows white where a picture is transparent."""
-    from PIL import Image
-
-    image = gradient((50, 37))
-    mask = Image.new("L", image.size, 0)
-    mask.paste(255, (10, 5, 40, 30))
-    wanted = Image.composite(image, Image.new("RGB", image.size, "white"), mask)
-    seen = image.copy()
-    seen.putalpha(mask)
-    value = processor(seen, do_convert_rgb=True, return_tensors="pt")["pixel_values"]
-    call = "processor(image with an alpha channel of 0 and 255, do_convert_rgb=True, return_tensors='pt')['pixel_values']"
-    expect.close(value, expected(checkpoint, [wanted]), allowed(checkpoint), call)
+    for mode, seen, shown in see_through(gradient((50, 37))):
+        value = processor(seen, do_convert_rgb=True, return_tensors="pt")["pixel_values"]
+        call = f"processor(image of mode {mode}, do_convert_rgb=True, return_tensors='pt')['pixel_values']"
+        expect.close(value, expected(checkpoint, [shown]), allowed(checkpoint), call)
 
 
 @applies_to(colour_processor, known_processor, leaves_arrays)

@@ -323,12 +323,14 @@ def test_shortest_edge_keeps_the_shape(checkpoint, processor, expect):
 
 @applies_to(colour_processor, known_processor)
 def test_small_images_are_framed(checkpoint, processor, expect):
-    """Cropping to more than there is puts the image in the middle of black."""
+    """Cropping to more than there is puts the image in the middle of black, what is odd above and to the left."""
+    from fixtures.reference.preprocess import central
+
     image = gradient((20, 12))
     options = {"do_resize": False, "do_rescale": False, "do_normalize": False}
-    options |= {"do_center_crop": True, "crop_size": {"height": 18, "width": 30}}
-    value = np.asarray(processor(image, return_tensors="np", **options)["pixel_values"][0])
-    call = "processor(image, do_center_crop=True, crop_size={'height': 18, 'width': 30}, ...)['pixel_values'][0]"
-    wanted = np.zeros((3, 18, 30))
-    wanted[:, 3:15, 5:25] = np.asarray(image).transpose(2, 0, 1)
-    expect.equal(value.astype(int).tolist(), wanted.astype(int).tolist(), call, image=source(image))
+    for height, width in ((18, 30), (19, 31), (9, 31), (19, 13)):
+        options |= {"do_center_crop": True, "crop_size": {"height": height, "width": width}}
+        value = np.asarray(processor(image, return_tensors="np", **options)["pixel_values"][0])
+        wanted = np.asarray(central(image, width, height)).transpose(2, 0, 1)
+        call = f"processor(image, do_center_crop=True, crop_size={options['crop_size']}, ...)['pixel_values'][0]"
+        expect.equal(value.astype(int).tolist(), wanted.tolist(), call, image=source(image))

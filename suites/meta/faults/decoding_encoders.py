@@ -6,6 +6,7 @@ from suites.meta.edits import edit
 from suites.meta.faults import Fault
 from suites.meta.places import BART, BERT, GPT2, MBART, ROBERTA, T5
 
+REFERENCE = ("test_decoding_layers_equal_reference",)
 DROPPED = ("test_what_is_attended_across_is_dropped",)
 
 FAULTS = [
@@ -227,5 +228,81 @@ FAULTS = [
         edit(MBART + "MBartForSequenceClassification.forward", ("[:, -1, :]", "[:, 0, :]")),
         ("test_other_heads_equal_reference",),
         "mbart-random",
+    ),
+    Fault(
+        "cross-attention-divides-by-the-width",
+        "BERT's cross-attention is scaled by the width of its states, not of its heads.",
+        edit(
+            BERT + "BertCrossAttention.forward",
+            ("scaling=self.scaling", "scaling=self.query.in_features**-0.5"),
+        ),
+        REFERENCE,
+        "bert-random",
+    ),
+    Fault(
+        "cross-attention-without-residual",
+        "RoBERTa's cross-attention is not added to what asked it.",
+        edit(
+            ROBERTA + "RobertaLayer.forward",
+            (
+                "attention_output = cross_attention_output",
+                "attention_output = cross_attention_output - self_attention_output",
+            ),
+        ),
+        REFERENCE,
+        "roberta-random",
+    ),
+    Fault(
+        "cross-attentions-not-handed-on",
+        "BERT as a decoder keeps its weights across to itself.",
+        edit(
+            BERT + "BertLMHeadModel.forward",
+            ("cross_attentions=outputs.cross_attentions", "cross_attentions=None"),
+        ),
+        REFERENCE,
+        "bert-masked",
+    ),
+    Fault(
+        "fused-decoder-sees-the-future",
+        "By the fused kernel BERT as a decoder hides nothing where there is no padding.",
+        edit(
+            BERT + "BertSelfAttention.__init__",
+            ("self.is_causal = is_causal", "self.is_causal = False"),
+        ),
+        ("test_decoding_kernels_agree", *REFERENCE),
+        "bert-random",
+    ),
+    Fault(
+        "fused-cross-attention-is-causal",
+        "By the fused kernel a query of RoBERTa as a decoder sees no more of the other model than its own place.",
+        edit(
+            ROBERTA + "RobertaCrossAttention.__init__",
+            ("self.is_causal = is_causal", "self.is_causal = True"),
+        ),
+        ("test_decoding_kernels_agree", *REFERENCE),
+        "roberta-masked",
+    ),
+    Fault(
+        "decoder-counts-are-ignored",
+        "BERT as a decoder divides its loss by the tokens it sees, whatever count it is told.",
+        edit(
+            BERT + "BertLMHeadModel.forward",
+            ("vocab_size=self.config.vocab_size, **kwargs)", "vocab_size=self.config.vocab_size)"),
+        ),
+        ("test_decoding_layers_learn_the_next_token",),
+        "bert-random",
+    ),
+    Fault(
+        "recomputed-without-the-other-mask",
+        "Computed anew, BERT's layers as a decoder attend to masked positions of the other model.",
+        edit(
+            BERT + "BertEncoder.forward",
+            (
+                "encoder_attention_mask=encoder_attention_mask",
+                "encoder_attention_mask=None if layer_module.gradient_checkpointing else encoder_attention_mask",
+            ),
+        ),
+        ("test_decoding_layers_learn_frugally",),
+        "bert-random",
     ),
 ]
