@@ -54,7 +54,7 @@ def takes_counts(model):
 
 GIVEN_SHIFTED = ("bart", "mbart")  # trained with ids that the caller has shifted
 DECODES = ("bert", "roberta", "gpt2", *GIVEN_SHIFTED)
-CROSS_REFERENCED = ("bert", "roberta")
+CROSS_REFERENCED = ("bert", "roberta", "gpt2")
 # What drops out attention's weights, and what it hands on.
 DROPOUTS = (
     *"attention_probs_dropout_prob attn_pdrop attention_dropout".split(),
