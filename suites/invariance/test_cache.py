@@ -104,7 +104,7 @@ def test_cache_under_left_padding(checkpoint, device, dtype, expect, attention):
     )
 
 
-@applies_to(decoder, head("CausalLM"), unless_shown)
+@applies_to(decoder, head("CausalLM"), model_type("gpt2", "llama", "mistral"), unless_shown)
 def test_a_cache_is_read_where_none_is_kept(checkpoint, model, dtype, expect):
     """A call that wants no cache back goes on from the one it is given."""
     inputs = batch(checkpoint, [12, 12])

@@ -122,7 +122,7 @@ def test_padding_is_embedded_as_nothing(checkpoint, expect):
     """In a new model the padding token's row is zero, and what reads padding does not train it."""
     pad = pad_id(checkpoint)
     config = transformers.AutoConfig.for_model(**checkpoint.stated() | {"pad_token_id": pad})
-    model = transformers.AutoModel.from_config(config)
+    model = transformers.AutoModel.from_config(config).float()
     table = model.get_input_embeddings().weight
     call = f"AutoModel.from_config(config).get_input_embeddings().weight[{pad}]"
     expect.equal(table[pad].detach(), torch.zeros_like(table[pad]), call)
