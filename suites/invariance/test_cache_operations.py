@@ -16,7 +16,13 @@ from fixtures.applicability import (
 )
 from fixtures.ids import batch
 from fixtures.lazy import torch, transformers
-from fixtures.loading import fixed_cache, growing_cache, made_of_its_tensors, method_of
+from fixtures.loading import (
+    cache_layers,
+    fixed_cache,
+    growing_cache,
+    made_of_its_tensors,
+    method_of,
+)
 from fixtures.oracle import answers, own_tolerance, run
 
 
@@ -68,6 +74,9 @@ def test_both_caches_follow_the_caller(checkpoint, model, dtype, expect):
     step = dict(chosen, decoder_input_ids=answer[ROWS, 2:])
     outputs = run(model, step, past_key_values=past, use_cache=True)
     expect.close(outputs.logits, whole[ROWS, 2:], allowed, call, inputs=inputs)
+    kept = cache_layers(outputs.past_key_values.cross_attention_cache)[0][0].shape[2]
+    length = inputs["input_ids"].shape[1]
+    expect.equal(kept, length, f"cached keys of the encoder after {call}", inputs=inputs)
 
 
 @applies_to(seq2seq, model_type("t5", "bart", "mbart"), light)

@@ -240,4 +240,14 @@ FAULTS = [
         ("test_both_caches_follow_the_caller",),
         "bart-random",
     ),
+    Fault(
+        "cross-cache-counts-as-empty",
+        "An encoder-decoder's cache made of two full ones reads the encoder's text again.",
+        edit(
+            "cache_utils:EncoderDecoderCache.__init__",
+            ("get_seq_length(layer_idx) > 0", "get_seq_length(layer_idx) < 0"),
+        ),
+        ("test_both_caches_follow_the_caller",),
+        "mbart-random",
+    ),
 ]
