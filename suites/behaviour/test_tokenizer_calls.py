@@ -15,7 +15,7 @@ WORDS = ["Hello", "world", "it's", " 3.14", "日本"]
 BATCH = [SENTENCE, OTHER, ""]
 IDS = "tokenizer.encode(text)"
 ROWS = "[{'input_ids': [5, 6, 7]}, {'input_ids': [5]}]"
-STOPS = ["日本", "isn", "é 日", "o ,"]
+STOPS = ["日本", "isn", "é 日", "o ,", "\ufffd"]
 # observation -> what is asked of a sentence that ends with one of the tokenizer's own tokens
 CALLS = {
     "decoded rows": f"tokenizer.decode([{IDS}, tokenizer.encode(other)])",
@@ -76,10 +76,10 @@ CALLS = {
     "(type('Stream', (transformers.TextStreamer,), {'on_finalized_text': lambda self, piece, stream_end=False: seen.append(piece)})(tokenizer)))([])",
     "trained anew": "(lambda t: [t.tokenize(other), sorted(set(t.all_special_tokens))])(tokenizer.train_new_from_iterator([other] * 3, 300)) if len(tokenizer) < 5000 else None",
 }
-NEW = "x newtok y NEWTOK <new>z  <new> w newtokens"
+NEW = "x newtok y NEWTOK <new>z  <new> w newtokens <New>"
 # what is done to a tokenizer of one's own -> the Python that does it
 CHANGES = {
-    "added tokens": "tokenizer.add_tokens(['newtok', '<new>'])",
+    "added tokens": "tokenizer.add_tokens(['newtok', '<New>'])",
     "added special tokens": "tokenizer.add_tokens(['newtok', '<new>'], special_tokens=True)",
     "added tokens with flags": "tokenizer.add_tokens([transformers.AddedToken('newtok', single_word=True, normalized=False), transformers.AddedToken('<new>', lstrip=True, rstrip=True)])",
     "named special tokens": "tokenizer.add_special_tokens({'pad_token': '<new>', 'sep_token': 'newtok'})",
@@ -88,6 +88,7 @@ CHANGES = {
     "another eos": "setattr(tokenizer, 'eos_token', '<new>')",
     "pad is eos": "setattr(tokenizer, 'pad_token', tokenizer.eos_token)",
     "bos and eos": "(setattr(tokenizer, 'add_bos_token', True), setattr(tokenizer, 'add_eos_token', True))",
+    "eos alone": "setattr(tokenizer, 'add_eos_token', True)",
     "another eos, by id": "setattr(tokenizer, 'eos_token_id', 5)",
     "no pad": "setattr(tokenizer, 'pad_token', None)",
     "no bos": "setattr(tokenizer, 'add_bos_token', False)",
@@ -145,9 +146,10 @@ KEPT = (
 
 
 def sentence(checkpoint) -> str:
-    """The sentence, then the longest and the shortest token that the checkpoint's files add."""
+    """The sentence, then the longest and the shortest token that the checkpoint's files add, and words they keep whole."""
     tokens = added_tokens(checkpoint.path) or [""]
-    return f"{SENTENCE} x {tokens[0]} y{tokens[-1]}z "
+    whole = checkpoint.tokenizer_config.get("never_split") or ()
+    return f"{SENTENCE} x {tokens[0]} y{tokens[-1]}z {''.join(f'{word} ' for word in whole)}"
 
 
 @applies_to(tokenizer)
