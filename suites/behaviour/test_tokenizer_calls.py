@@ -15,7 +15,12 @@ WORDS = ["Hello", "world", "it's", " 3.14", "日本"]
 BATCH = [SENTENCE, OTHER, ""]
 IDS = "tokenizer.encode(text)"
 ROWS = "[{'input_ids': [5, 6, 7]}, {'input_ids': [5]}]"
-STOPS = ["日本", "isn", "é 日", "o ,", "\ufffd"]
+STOPS = ["日本", "isn", "é 日", "o ,"]
+ENDED = (
+    "{{stop: (lambda ends, ids: any(ends(torch.tensor([ids[:n]]), None).item() for n in range(1, len(ids))))"
+    "(transformers.StopStringCriteria(tokenizer, [stop]), tokenizer.encode(text)) for stop in {}}}"
+    " if len(tokenizer) < 5000 else None"
+)
 # observation -> what is asked of a sentence that ends with one of the tokenizer's own tokens
 CALLS = {
     "decoded rows": f"tokenizer.decode([{IDS}, tokenizer.encode(other)])",
@@ -69,9 +74,8 @@ CALLS = {
     "tokens for a sequence": "[tokenizer.max_len_single_sentence, tokenizer.max_len_sentences_pair]",
     "copied": "__import__('copy').deepcopy(tokenizer)(text)['input_ids']",
     "pickled": "(lambda p: p.loads(p.dumps(tokenizer))(text)['input_ids'])(__import__('pickle'))",
-    "ended by texts": "{stop: (lambda ends, ids: any(ends(torch.tensor([ids[:n]]), None).item() for n in range(1, len(ids))))"
-    "(transformers.StopStringCriteria(tokenizer, [stop]), tokenizer.encode(text)) for stop in stops}"
-    " if len(tokenizer) < 5000 else None",
+    "ended by texts": ENDED.format("stops"),
+    "ended by a character in pieces": ENDED.format("['\\ufffd']"),
     "streamed": "(lambda seen: (lambda stream: ([stream.put(torch.tensor([i])) for i in tokenizer.encode(text)], stream.end(), seen)[2])"
     "(type('Stream', (transformers.TextStreamer,), {'on_finalized_text': lambda self, piece, stream_end=False: seen.append(piece)})(tokenizer)))([])",
     "trained anew": "(lambda t: [t.tokenize(other), sorted(set(t.all_special_tokens))])(tokenizer.train_new_from_iterator([other] * 3, 300)) if len(tokenizer) < 5000 else None",
