@@ -36,11 +36,12 @@ TEXT = {
     "traced": TRACED,
     "float mask": ATTENDED.format("mask.float()"),
     "boolean mask": ATTENDED.format("mask.bool()"),
+    "mask of fractions": ATTENDED.format("mask.float().index_fill(1, torch.tensor([3]), 0.5)"),
     "mask of three axes": ATTENDED.format("mask[:, None, :].repeat(1, 9, 1)"),
     "mask of four axes, added": ATTENDED.format(f"(1 - {SQUARE}) * torch.finfo(torch.float32).min"),
     "mask of four axes, kept": ATTENDED.format(f"{SQUARE}.bool()"),
-    "a row without tokens": ATTENDED.format("mask * torch.tensor([[1], [0]])")
-    + ".isfinite().all().item()",
+    "a row without tokens": ATTENDED.format("mask * torch.tensor([[1], [0]])"),
+    "padding within a text": "model(**{**inputs, 'input_ids': inputs['input_ids'].index_fill(-1, torch.tensor([4]), pad)})[0]",
     "positions": "model(**inputs, position_ids=torch.arange(8, -1, -1)[None])[0]",
     "embeddings": "model(**others, inputs_embeds=model.get_input_embeddings()(inputs['input_ids']))[0]",
     "token types": "model(**{**inputs, 'token_type_ids': torch.zeros_like(mask)})[0]",
@@ -137,6 +138,7 @@ def test_ways_to_call(checkpoint, default, observe):
         "layers": first(config, LAYERS),
         "heads": first(config, HEADS),
         "size": config["vocab_size"],
+        "pad": pad_id(checkpoint),
     }
     asked = dict(TEXT)
     if "decoder_input_ids" in inputs:

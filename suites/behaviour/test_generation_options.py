@@ -55,6 +55,7 @@ def default(checkpoint):
 def rules(checkpoint):
     """name -> options that change which tokens come; ids named in them are ordinary ones."""
     one, two, three, *others = ordinary_ids(checkpoint)[5:]
+    short = {"length_penalty": -1.0, "eos_token_id": others[::7]}
     return {
         "typical": {**SAMPLED, "typical_p": 0.5},
         "at least a share of the best": {**SAMPLED, "min_p": 0.2},
@@ -78,8 +79,8 @@ def rules(checkpoint):
         "renormalized": {**SAMPLED, "renormalize_logits": True, "top_k": 4},
         "guidance": {**GREEDY, "guidance_scale": 1.5},
         "constrained": {**BEAMS, "force_words_ids": [[one, two]]},
-        "beams, never early": {**BEAMS, "early_stopping": "never"},
-        "beams, short ones": {**BEAMS, "length_penalty": -1.0},
+        "beams, never early": {**BEAMS, **short, "early_stopping": "never"},
+        "beams, short ones": {**BEAMS, **short},
         "layers compared": {**GREEDY, "dola_layers": "low"},
         "prompt lookup": {**GREEDY, "prompt_lookup_num_tokens": 2},
         "chunks of the prompt": {**GREEDY, "prefill_chunk_size": 4},
@@ -204,6 +205,7 @@ def test_generation_settings(checkpoint, default, observe):
     pad, end = pad_id(checkpoint), eos_id(checkpoint)
     for name, settings in (
         ("settings in an object", {}),
+        ("greedy in an object", GREEDY),
         ("sampling in an object", {"do_sample": True, "top_k": 3, "eos_token_id": end}),
         ("beams in an object", {"num_beams": 2}),
     ):

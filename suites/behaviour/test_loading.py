@@ -20,6 +20,11 @@ ADDED = (
     "{str(i): {n: getattr(t, n) for n in ('content', 'lstrip', 'rstrip', 'normalized', 'special', "
     "'single_word')} for i, t in sorted(tokenizer.added_tokens_decoder.items())}"
 )
+SPLITTING = (
+    "{name: getattr(tokenizer.backend_tokenizer.model, name) for name in 'byte_fallback "
+    "continuing_subword_prefix dropout end_of_word_suffix fuse_unk ignore_merges "
+    "max_input_chars_per_word'.split() if getattr(tokenizer.backend_tokenizer.model, name, None)}"
+)
 GENERATION_FACTS = (
     "max_length max_new_tokens min_length do_sample num_beams num_beam_groups temperature top_k top_p min_p "
     "typical_p repetition_penalty encoder_repetition_penalty length_penalty no_repeat_ngram_size early_stopping "
@@ -31,6 +36,10 @@ GENERATION_FACTS = (
     "prompt_lookup_num_tokens num_assistant_tokens return_dict_in_generate output_scores "
     "output_attentions output_hidden_states"
 ).split()
+UNSET = (
+    "[name for name in 'max_length do_sample num_beams temperature top_k top_p use_cache'.split()"
+    " if getattr(model.generation_config, name) is None]"
+)
 PARTS = ("get_encoder", "get_decoder", "get_input_embeddings", "get_output_embeddings")
 CONFIG = "config = transformers.AutoConfig.from_pretrained(checkpoint)\n"
 MODEL_CALLS = "forward generate save_pretrained from_pretrained resize_token_embeddings".split()
@@ -100,6 +109,7 @@ def test_tokenizer_facts(checkpoint, observe):
     asked["backend"] = "type(tokenizer.backend_tokenizer.model).__name__"
     for part in ("normalizer", "pre_tokenizer", "decoder", "post_processor"):
         asked[part] = f"str(tokenizer.backend_tokenizer.{part})[:400]"
+    asked["model"] = SPLITTING
     asked["fingerprint"] = "tokenizer(text)['input_ids']"
     asked["added"] = ADDED
     for fact, expression in asked.items():
@@ -149,6 +159,8 @@ def test_model_facts(checkpoint, observe):
     if light(checkpoint):
         observe_weights(observe, "load/model/weights", model, "model")
     generation = getattr(model, "generation_config", None)
+    if generation is not None:
+        observe.evaluate("load/generation/what is None", UNSET, {"model": model}, group="api")
     for name in GENERATION_FACTS if generation is not None else ():
         value = getattr(generation, name, None)
         observe(
@@ -167,7 +179,8 @@ def tied(model) -> bool:
 
 @applies_to(own_weights)
 def test_auto_classes(checkpoint, observe):
-    """Each Auto class on these files: what it builds, and which weights it misses or ignores."""
+    """Each Auto class on these files: what it builds, which weights it misses or ignores, how they are drawn."""
+    numbers, kinds = {}, []
     for name in [
         "AutoModel",
         *(f"AutoModelFor{head}" for head in HEADS),
@@ -176,9 +189,11 @@ def test_auto_classes(checkpoint, observe):
         loader, made = getattr(transformers, name), []
 
         def load(loader=loader, made=made):
+            torch.manual_seed(0)
             model, info = loader.from_pretrained(checkpoint.path, output_loading_info=True, **SAFE)
             missing = sorted(info["missing_keys"])
             made += [model, missing]
+            kinds.append({part: type(value).__name__ for part, value in info.items()})
             return {
                 "class": type(model).__name__,
                 "missing": missing,
@@ -191,6 +206,16 @@ def test_auto_classes(checkpoint, observe):
         observe.attempt(f"load/auto/{name}", load, group="load", reproduce=shown)
         if made and light(checkpoint):
             observe_weights(observe, f"load/auto/{name}/weights", made[0], f"{code})", made[1])
+            if made[1]:
+                numbers[name] = drawn(*made)
+    observe("load/auto/what is drawn after a seed", numbers, group="load")
+    observe("load/auto/types of loading info", kinds[:1], group="api")
+
+
+def drawn(model, missing) -> str:
+    """The size of the weights that loading missed and drew, to six digits."""
+    new = (p.detach() for name, p in model.named_parameters() if is_missing(name, missing))
+    return f"{math.fsum(float(p.double().abs().sum()) for p in new if p.numel() > 1):.6g}"
 
 
 def is_missing(name, missing) -> bool:

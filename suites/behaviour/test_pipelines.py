@@ -94,6 +94,7 @@ TASKS = {
             f"pipe(chat + [{{'role': 'assistant', 'content': 'Yes'}}], {SHORT})",
             f"pipe(chat, tools=[{{'name': 'find'}}], {SHORT})",
             "pipe(texts[0])",
+            "pipe('one', max_length=18, do_sample=False, num_beams=1)",
             f"type(pipe((text for text in texts), {SHORT})).__name__",
             f"pipe(texts[0], stop_sequence='a', {SHORT})",
             f"pipe(texts[0] * 9, handle_long_generation='hole', {SHORT})",

@@ -24,6 +24,7 @@ from fixtures.loading import SAFE, fresh_model
 from fixtures.observe import source
 from fixtures.oracle import tolerances
 from fixtures.plugin import loaded
+from suites.behaviour.test_loading import drawn
 
 # what a file says of the library that wrote it
 WRITER = ("transformers_version", "_name_or_path")
@@ -117,6 +118,11 @@ def test_loading_around_files(checkpoint, single, observe, tmp_path):
             "(__import__('copy').deepcopy(model))",
         ),
         (
+            "persistence/files, asked for otherwise than safetensors",
+            "(model.save_pretrained(f'{directory}/old', safe_serialization=False),"
+            " sorted(__import__('os').listdir(f'{directory}/old')))[1]",
+        ),
+        (
             "persistence/files of another process",
             "(model.save_pretrained(directory, is_main_process=False),"
             " sorted(__import__('os').listdir(directory)))[1]",
@@ -159,9 +165,10 @@ def test_subfolder(checkpoint, observe):
 )
 def test_other_numbers_of_labels(checkpoint, observe):
     """A head of another size than the files have: which weights do not fit, and how they begin."""
-    loader = getattr(transformers, checkpoint.auto_class)
+    loader, made = getattr(transformers, checkpoint.auto_class), []
 
     def load():
+        torch.manual_seed(0)
         model, info = loader.from_pretrained(
             checkpoint.path,
             num_labels=7,
@@ -171,6 +178,7 @@ def test_other_numbers_of_labels(checkpoint, observe):
         )
         names = sorted(key if isinstance(key, str) else key[0] for key in info["mismatched_keys"])
         state = model.state_dict()
+        made.extend([model, names])
         return {
             "labels": [model.config.num_labels, len(model.config.id2label)],
             "mismatched": names,
@@ -184,6 +192,8 @@ def test_other_numbers_of_labels(checkpoint, observe):
         group="outputs",
         reproduce=f"{shown}, ignore_mismatched_sizes=True).config.id2label",
     )
+    if made:
+        observe("load/option/num_labels=7, what is drawn after a seed", drawn(*made), group="load")
     observe.attempt(
         "load/option/num_labels=7, sizes checked",
         lambda: type(fresh_model(checkpoint, num_labels=7)).__name__,

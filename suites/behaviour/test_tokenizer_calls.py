@@ -16,6 +16,11 @@ BATCH = [SENTENCE, OTHER, ""]
 IDS = "tokenizer.encode(text)"
 ROWS = "[{'input_ids': [5, 6, 7]}, {'input_ids': [5]}]"
 STOPS = ["日本", "isn", "é 日", "o ,"]
+ENDED = (
+    "{{stop: (lambda ends, ids: any(ends(torch.tensor([ids[:n]]), None).item() for n in range(1, len(ids))))"
+    "(transformers.StopStringCriteria(tokenizer, [stop]), tokenizer.encode(text)) for stop in {}}}"
+    " if len(tokenizer) < 5000 else None"
+)
 # observation -> what is asked of a sentence that ends with one of the tokenizer's own tokens
 CALLS = {
     "decoded rows": f"tokenizer.decode([{IDS}, tokenizer.encode(other)])",
@@ -69,17 +74,16 @@ CALLS = {
     "tokens for a sequence": "[tokenizer.max_len_single_sentence, tokenizer.max_len_sentences_pair]",
     "copied": "__import__('copy').deepcopy(tokenizer)(text)['input_ids']",
     "pickled": "(lambda p: p.loads(p.dumps(tokenizer))(text)['input_ids'])(__import__('pickle'))",
-    "ended by texts": "{stop: (lambda ends, ids: any(ends(torch.tensor([ids[:n]]), None).item() for n in range(1, len(ids))))"
-    "(transformers.StopStringCriteria(tokenizer, [stop]), tokenizer.encode(text)) for stop in stops}"
-    " if len(tokenizer) < 5000 else None",
+    "ended by texts": ENDED.format("stops"),
+    "ended by a character in pieces": ENDED.format("['\\ufffd']"),
     "streamed": "(lambda seen: (lambda stream: ([stream.put(torch.tensor([i])) for i in tokenizer.encode(text)], stream.end(), seen)[2])"
     "(type('Stream', (transformers.TextStreamer,), {'on_finalized_text': lambda self, piece, stream_end=False: seen.append(piece)})(tokenizer)))([])",
     "trained anew": "(lambda t: [t.tokenize(other), sorted(set(t.all_special_tokens))])(tokenizer.train_new_from_iterator([other] * 3, 300)) if len(tokenizer) < 5000 else None",
 }
-NEW = "x newtok y NEWTOK <new>z  <new> w newtokens"
+NEW = "x newtok y NEWTOK <new>z  <new> w newtokens <New>"
 # what is done to a tokenizer of one's own -> the Python that does it
 CHANGES = {
-    "added tokens": "tokenizer.add_tokens(['newtok', '<new>'])",
+    "added tokens": "tokenizer.add_tokens(['newtok', '<New>'])",
     "added special tokens": "tokenizer.add_tokens(['newtok', '<new>'], special_tokens=True)",
     "added tokens with flags": "tokenizer.add_tokens([transformers.AddedToken('newtok', single_word=True, normalized=False), transformers.AddedToken('<new>', lstrip=True, rstrip=True)])",
     "named special tokens": "tokenizer.add_special_tokens({'pad_token': '<new>', 'sep_token': 'newtok'})",
@@ -88,6 +92,7 @@ CHANGES = {
     "another eos": "setattr(tokenizer, 'eos_token', '<new>')",
     "pad is eos": "setattr(tokenizer, 'pad_token', tokenizer.eos_token)",
     "bos and eos": "(setattr(tokenizer, 'add_bos_token', True), setattr(tokenizer, 'add_eos_token', True))",
+    "eos alone": "setattr(tokenizer, 'add_eos_token', True)",
     "another eos, by id": "setattr(tokenizer, 'eos_token_id', 5)",
     "no pad": "setattr(tokenizer, 'pad_token', None)",
     "no bos": "setattr(tokenizer, 'add_bos_token', False)",
@@ -145,9 +150,10 @@ KEPT = (
 
 
 def sentence(checkpoint) -> str:
-    """The sentence, then the longest and the shortest token that the checkpoint's files add."""
+    """The sentence, then the longest and the shortest token that the checkpoint's files add, and words they keep whole."""
     tokens = added_tokens(checkpoint.path) or [""]
-    return f"{SENTENCE} x {tokens[0]} y{tokens[-1]}z "
+    whole = checkpoint.tokenizer_config.get("never_split") or ()
+    return f"{SENTENCE} x {tokens[0]} y{tokens[-1]}z {''.join(f'{word} ' for word in whole)}"
 
 
 @applies_to(tokenizer)
