@@ -151,18 +151,3 @@ def test_heads_hand_on_what_they_are_given(checkpoint, expect):
         if "input_ids" in inputs:
             others = agrees_with_its_body(expect, model, embedded(model, inputs))
             agrees_with_ids(expect, model, others, outputs)
-
-
-WRITES = ("LMHeadModel", "ForMaskedLM", "ForCausalLM", "ForPreTraining", "DoubleHeadsModel")
-
-
-@applies_to(model_type(*HEADS), small, one_each, ~vision)
-def test_new_heads_are_tied_as_configured(checkpoint, expect):
-    """Of each head that scores words, new from a configuration, the matrix is that of the embedding exactly where configured."""
-    prefix, heads = HEADS[checkpoint.model_type]
-    for head in (head for head in heads if head in WRITES):
-        model = drawn(checkpoint, prefix + head)
-        tables = (model.get_output_embeddings(), model.get_input_embeddings())
-        output, given = (table.weight.data_ptr() for table in tables)
-        call = f"{prefix}{head}(config): output and input embedding are one matrix"
-        expect.equal(output == given, model.config.tie_word_embeddings, call)

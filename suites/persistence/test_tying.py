@@ -202,9 +202,8 @@ WRITERS = {
 @applies_to(model_type(*WRITERS), small, one_each)
 def test_each_head_that_writes_is_tied_as_configured(checkpoint, expect):
     """Every class of a family that scores words has one matrix for input and output where the configuration says so, else two."""
-    choices = (
-        (True,) if checkpoint.model_type == "t5" else (True, False)
-    )  # T5 ties, whatever it says
+    # T5 ties, whatever it says
+    choices = (True,) if checkpoint.model_type == "t5" else (True, False)
     for name in WRITERS[checkpoint.model_type]:
         for ties in choices:
             settings = checkpoint.stated() | {"tie_word_embeddings": ties, "is_decoder": False}

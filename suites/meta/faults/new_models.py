@@ -67,7 +67,7 @@ FAULTS = [
         "pretraining-head-untied",
         "BERT for pre-training scores words by a matrix of its own.",
         untied_pretraining,
-        ("test_new_heads_are_tied_as_configured",),
+        ("test_each_head_that_writes_is_tied_as_configured",),
         "bert-random",
     ),
     Fault(
