@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from importlib import import_module
 
-from fixtures.applicability import applies_to, model_type, referenced, small, widens
+from fixtures.applicability import applies_to, model_type, one_each, referenced, small, widens
 from fixtures.gradients import library_gradients, rounding
 from fixtures.ids import batch, ordinary_ids
 from fixtures.lazy import torch, transformers
@@ -195,7 +195,7 @@ def test_decoding_layers_learn_the_next_token(checkpoint, expect):
         expect.close(loss, summed, limit, f"{call[:-1]}, num_items_in_batch=64).loss")
 
 
-@applies_to(model_type(*DECODES), small)
+@applies_to(model_type(*DECODES), small, one_each)
 def test_decoding_layers_learn_frugally(checkpoint, expect):
     """As a decoder, a family's layers learn the same when they compute activations anew, from what they attend to, too."""
     inputs = given(checkpoint)
