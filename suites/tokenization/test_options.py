@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from fixtures.applicability import Predicate, applies_to, convention, model_type, trait
@@ -186,10 +188,14 @@ def test_ends_can_be_switched(checkpoint, tokenizer, expect):
     """add_bos_token and add_eos_token, set on LLaMA's tokenizer, act from then on, on one text and on two."""
     own, pair = private(tokenizer), (TEXT, "two")
     bos, eos = own.bos_token_id, own.eos_token_id
-    for first, last in ((True, True), (False, True), (False, False), (True, False)):
-        own.add_bos_token, own.add_eos_token = first, last
-        want = [[bos] * first + content(own, text) + [eos] * last for text in pair]
-        call = f"tokenizer(*texts)['input_ids'], add_bos_token={first}, add_eos_token={last}"
+    inner = [content(own, text) for text in pair]
+    # one of them at a time: each must act by itself
+    for name, value in itertools.product(("add_bos_token", "add_eos_token"), (True, False)):
+        own.add_bos_token, own.add_eos_token = not value, False
+        setattr(own, name, value)
+        first, last = bool(own.add_bos_token), bool(own.add_eos_token)
+        want = [[bos] * first + row + [eos] * last for row in inner]
+        call = f"tokenizer(*texts)['input_ids'], then tokenizer.{name} = {value}"
         expect.equal(ids(own, TEXT), want[0], call, texts=pair[:1])
         expect.equal(ids(own, *pair), want[0] + want[1], call, texts=pair)
 
