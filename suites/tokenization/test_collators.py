@@ -90,7 +90,7 @@ def test_masked_models_learn_what_is_masked(checkpoint, tokenizer, expect):
 @applies_to(encodes, walk_sample)
 def test_rows_side_by_side_are_told_apart(checkpoint, tokenizer, expect):
     """Flattened, rows lie one behind the other: each counts its own positions, and none learns its first token."""
-    rows = [list(tokenizer(text)["input_ids"]) + [1, 2] for text in PAIR]
+    rows = [[*tokenizer(text)["input_ids"], 1, 2] for text in PAIR]
     labels = [[i + 1 for i in row] for row in rows]
     collate = transformers.DataCollatorWithFlattening()
     for told, learnt in ((False, rows), (True, labels)):
