@@ -10,13 +10,18 @@ from fixtures.applicability import (
     generates,
     light,
     loader_sample,
+    one_each,
 )
 from fixtures.checkpoint import read_json
 from fixtures.expect import plain as values
+from fixtures.lazy import transformers
+from fixtures.loading import SAFE
 from fixtures.settings import GENERATION, described, generation_settings, rope_settings
 
 SAYS_GENERATION = Predicate("generation settings", lambda c: bool(generation_settings(c)))
 ABSENT = "absent"
+# What the library sets or asks elsewhere, whatever a file says.
+DECIDED = ("output_attentions", "tie_word_embeddings")
 CALL = "model.config.to_dict()"
 AGAIN = (
     "(model.save_pretrained(directory), type(model).from_pretrained(directory).config.to_dict())[1]"
@@ -153,3 +158,17 @@ def test_configuration_is_written_whole(checkpoint, single, expect, tmp_path):
     again.update({"initializer_range": 0.125})
     expect.equal(again.initializer_range, 0.125, "config.update({'initializer_range': 0.125})")
     expect.true(again != config, again == config, "False", "updated == config")
+
+
+@convention
+@applies_to(any_model, one_each)
+def test_every_switch_is_saved(checkpoint, expect, tmp_path):
+    """Each field that is true or false is saved and loaded with its value, whichever of them is the default."""
+    config = transformers.AutoConfig.from_pretrained(checkpoint.path, **SAFE)
+    fields = config.to_dict().items()
+    switches = {n: not v for n, v in fields if isinstance(v, bool) and n not in DECIDED}
+    vars(config).update(switches)
+    config.save_pretrained(tmp_path)
+    again = type(config).from_pretrained(tmp_path, **SAFE).to_dict()
+    call = "type(config).from_pretrained(directory), each of its switches turned and saved"
+    expect.true(not (found := differing(switches, again)), found, NOTHING, call)

@@ -15,7 +15,7 @@ from fixtures.applicability import (
 )
 from fixtures.ids import batch
 from fixtures.lazy import torch, transformers
-from fixtures.loading import SAFE, dtype_argument
+from fixtures.loading import SAFE, default_dtypes, dtype_argument
 from fixtures.oracle import run
 from fixtures.stored import copied, lasting, learned, reconfigured, same, stored
 
@@ -116,16 +116,11 @@ def test_a_dtype_may_be_named(checkpoint, fresh, expect, tmp_path, place):
 
 @applies_to(any_model, loader_sample)
 def test_default_dtype(checkpoint, fresh, expect, observe):
-    """Without a dtype the model is in float32 or in the files' dtype, and which is recorded."""
+    """Without a dtype the model is in the files' dtype, before transformers 5 in float32."""
     model, _ = fresh(dtype=None)
     found = dtypes(model, KEPT.get(checkpoint.model_type or ""))
     observe("persistence/default dtype", found, group="load")
-    expect.true(
-        found in (["torch.float32"], written(checkpoint)),
-        found,
-        f"float32 or {written(checkpoint)}",
-        "model.dtype",
-    )
+    expect.equal(found, default_dtypes(written(checkpoint)), "model.dtype")
 
 
 @applies_to(any_model, loader_sample)

@@ -8,9 +8,10 @@ import pickle
 import pytest
 
 from fixtures.agreement import agree_with_itself
-from fixtures.applicability import any_head, any_model, applies_to, loader_sample
+from fixtures.applicability import any_head, any_model, applies_to, loader_sample, model_type
 from fixtures.ids import batch
 from fixtures.lazy import torch, transformers
+from fixtures.loading import SAFE
 from fixtures.oracle import run
 from fixtures.stored import copied, fingerprints, lasting, learned, reconfigured, same, stored
 
@@ -299,3 +300,16 @@ def test_a_path_may_be_text_or_a_subfolder(checkpoint, fresh, single, expect, tm
         expect.true(
             not differing, differing, "the weights of the directory", call, directory=str(directory)
         )
+
+
+TEACHERS = {"deit": "DeiTForImageClassificationWithTeacher"}
+
+
+@applies_to(any_model, model_type(*TEACHERS))
+def test_the_class_that_is_named_is_made(checkpoint, expect, tmp_path):
+    """Of several classes that an Auto class knows for a family, the one that config.json names is made."""
+    named = TEACHERS[checkpoint.model_type]
+    directory = reconfigured(copied(checkpoint, tmp_path), architectures=[named])
+    made = getattr(transformers, checkpoint.auto_class).from_pretrained(directory, **SAFE)
+    call = f"type({checkpoint.auto_class}.from_pretrained(directory that names {named})).__name__"
+    expect.equal(type(made).__name__, named, call)

@@ -77,6 +77,10 @@ def drawn_as_configured(expect, loader, settings):
             right = abs(spread / wanted - 1) <= SIGMAS / math.sqrt(2 * count)
             text = f"mean 0, standard deviation {wanted:.4g}"
             expect.true(near and right, (mean, spread), text, f"{call}({name!r})")
+    tables = [m for m in model.modules() if isinstance(m, torch.nn.Embedding)]
+    tables = [table for table in tables if table.padding_idx is not None]
+    padding = [float(table.weight[table.padding_idx].abs().max()) for table in tables]
+    expect.equal(padding, [0.0] * len(tables), f"{type(model).__name__}(config), rows of padding")
 
 
 @applies_to(any_model, model_type(*DRAWN), small)
@@ -186,9 +190,12 @@ def test_configuration_can_be_given(checkpoint, expect):
     """A configuration changed by the caller is the loaded model's, its other fields as in the file."""
     config = transformers.AutoConfig.from_pretrained(checkpoint.path, **SAFE)
     config.vocabulary_of = "the caller"
+    before = config.to_dict(), config._attn_implementation
     model = fresh_model(checkpoint, config=config)
     call = "from_pretrained(path, config=config).config"
     expect.equal(getattr(model.config, "vocabulary_of", None), "the caller", call)
+    after = config.to_dict(), config._attn_implementation
+    expect.equal(after, before, "from_pretrained(path, config=config), then config")
     inputs = batch(checkpoint, [8])
     value, wanted = run(model, inputs), run(load_model(checkpoint, "eager"), inputs)
     agree_with_itself(

@@ -175,8 +175,10 @@ def test_new_rows_are_the_mean(checkpoint, fresh, expect):
     expect.equal(kept, padding, f"{call}.padding_idx, and the head's")
     learning = [n for n, p in model.named_parameters() if p.requires_grad]
     expect.equal(learning, [], f"(model.requires_grad_(False), {call}), what learns then")
-    same_rows = model.resize_token_embeddings(None).weight
-    expect.equal(len(same_rows), len(new), "len(model.resize_token_embeddings(None).weight)")
+    for options in ({}, {"pad_to_multiple_of": 16}):
+        same_rows = model.resize_token_embeddings(len(new) if options else None, **options).weight
+        again = f"{call}, then once more to {len(new)} rows with {options}"
+        expect.equal(len(same_rows), len(new), again)
     for name, part in matrices(model).items():
         rows = old if model.config.tie_word_embeddings else before[name]
         # drawn with a billionth of the old rows' covariance

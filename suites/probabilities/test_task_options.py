@@ -172,11 +172,14 @@ def test_zero_shot_labels_and_texts_may_be_many(checkpoint, tokenizer, model, ex
     expect.equal(value, wanted, f"{call}(texts, candidate_labels=names)")
     classify.model.config.label2id = {"ENTAILS": 0, "other": 1}
     hypotheses = [tokenizer(TEXT, f"This example is {n}.", return_tensors="pt") for n in names]
-    logits = torch.stack([logits_of(model, one)[0, 0].float() for one in hypotheses])
-    row = classify(TEXT, candidate_labels=names)
-    value = torch.tensor([row["scores"][row["labels"].index(name)] for name in names])
-    call += "(text, names), label 0 called ENTAILS"
-    expect.close(value, logits.softmax(0), allowed_softmax(logits), call, text=TEXT)
+    logits = torch.stack([logits_of(model, one)[0].float() for one in hypotheses])
+    # alone, a label is weighed against one that is not its own
+    each = {False: logits[:, 0].softmax(0), True: logits[:, [-1, 0]].softmax(-1)[:, 1]}
+    for alone, scores in each.items():
+        row = classify(TEXT, candidate_labels=names, multi_label=alone)
+        value = torch.tensor([row["scores"][row["labels"].index(name)] for name in names])
+        said = f"{call}(text, names, multi_label={alone}), label 0 called ENTAILS"
+        expect.close(value, scores, allowed_softmax(logits), said, text=TEXT)
 
 
 @applies_to(tokenizer, encoder, base, light, offers("feature-extraction"))

@@ -140,21 +140,18 @@ def test_final_message_can_be_continued(checkpoint, tokenizer, expect):
 
 @applies_to(encodes & ~chats)
 def test_without_a_template_chat_is_refused(checkpoint, tokenizer, expect):
-    """A tokenizer without a chat template refuses to render, and renders a template given in the call."""
+    """Without a chat template it refuses to render; one given is rendered with its special tokens, or those given."""
     messages = [{"role": "user", "content": "hi"}]
     with pytest.raises(ValueError, match=r"(?i)template"):
         tokenizer.apply_chat_template(messages, tokenize=False)
-    template = "{{ messages[0]['content'] }}!{{ '?' if add_generation_prompt }}"
-    got = tokenizer.apply_chat_template(
-        messages, chat_template=template, tokenize=False, add_generation_prompt=True
-    )
-    expect.equal(
-        got,
-        "hi!?",
-        "tokenizer.apply_chat_template(messages, chat_template=template, tokenize=False, add_generation_prompt=True)",
-        messages=messages,
-        template=template,
-    )
+    template = "{{ eos_token }}{{ messages[0]['content'] }}!{{ '?' if add_generation_prompt }}"
+    options = {"chat_template": template, "tokenize": False, "add_generation_prompt": True}
+    call = "tokenizer.apply_chat_template(messages, **options)"
+    got = tokenizer.apply_chat_template(messages, **options)
+    expect.equal(got, f"{tokenizer.eos_token or ''}hi!?", call, messages=messages, options=options)
+    got = tokenizer.apply_chat_template(messages, eos_token="; ", **options)
+    call = call.replace("**", "eos_token='; ', **")
+    expect.equal(got, "; hi!?", call, messages=messages, options=options)
 
 
 @applies_to(has_fact("chat"))

@@ -124,13 +124,17 @@ def test_templates_have_names(checkpoint, tokenizer, expect, tmp_path):
 
 @applies_to(encodes, walk_sample)
 def test_spaces_and_blocks_are_continued(checkpoint, tokenizer, expect):
-    """A continued message keeps the space it ends with; of several blocks the last one is continued."""
+    """A continued message keeps the space it ends with, unless its template trims; of several blocks the last goes on."""
     options = {"tokenize": False, "continue_final_message": True}
     messages = [{"role": "assistant", "content": "The answer is "}]
     template = "{% for m in messages %}{{ m.content }}{% endfor %};"
     got = tokenizer.apply_chat_template(messages, chat_template=template, **options)
     call = "tokenizer.apply_chat_template(messages, chat_template=template, **options)"
     expect.equal(got, "The answer is ", call, messages=messages, options=options)
+    trimming = template.replace("m.content", "m.content | trim")
+    got = tokenizer.apply_chat_template(messages, chat_template=trimming, **options)
+    call = call.replace("=template", "=trimming")
+    expect.equal(got, "The answer is", call, messages=messages, options=options, trimming=trimming)
     blocks = [{"type": "text", "text": "first"}, {"type": "text", "text": "then"}]
     messages = [{"role": "assistant", "content": blocks}]
     got = tokenizer.apply_chat_template(messages, chat_template=LISTED, **options)

@@ -34,7 +34,8 @@ def test_batches_for_training_are_padded(checkpoint, tokenizer, expect, side):
     for name in ("DataCollatorForTokenClassification", "DataCollatorForSeq2Seq"):
         labels = [list(range(1, len(row["input_ids"]) + 1)) for row in rows]
         told = [{**row, "labels": each} for row, each in zip(rows, labels, strict=True)]
-        got = getattr(transformers, name)(own)(told)
+        # without a word about padding it is to the longest, whatever could be
+        got = getattr(transformers, name)(own, max_length=4 * long)(told)
         gaps = [[UNCOUNTED] * (long - len(each)) for each in labels]
         ends = zip(labels, gaps, strict=True)
         padded = [each + gap if side == "right" else gap + each for each, gap in ends]
@@ -84,3 +85,24 @@ def test_masked_models_learn_what_is_masked(checkpoint, tokenizer, expect):
             near = SURE * sqrt(wanted * (1 - wanted) / count) + 1 / len(tokenizer)
             holds = abs(found - wanted) <= near
             expect.true(holds, found, f"{wanted} within {near:.3g}", f"share {name} by {call}")
+
+
+@applies_to(encodes, walk_sample)
+def test_rows_side_by_side_are_told_apart(checkpoint, tokenizer, expect):
+    """Flattened, rows lie one behind the other: each counts its own positions, and none learns its first token."""
+    rows = [[*tokenizer(text)["input_ids"], 1, 2] for text in PAIR]
+    labels = [[i + 1 for i in row] for row in rows]
+    collate = transformers.DataCollatorWithFlattening()
+    for told, learnt in ((False, rows), (True, labels)):
+        given = [
+            {"input_ids": row, **({"labels": own} if told else {})}
+            for row, own in zip(rows, labels, strict=True)
+        ]
+        got = {name: torch.as_tensor(value).tolist() for name, value in collate(given).items()}
+        want = {
+            "input_ids": [[i for row in rows for i in row]],
+            "labels": [[i for row in learnt for i in (UNCOUNTED, *row[1:])]],
+            "position_ids": [[i for row in rows for i in range(len(row))]],
+        }
+        value = {name: got.get(name) for name in want}
+        expect.equal(value, want, f"DataCollatorWithFlattening()(rows), labels given: {told}")

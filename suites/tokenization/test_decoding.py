@@ -21,7 +21,7 @@ from fixtures.tokenizer_files import (
     special_ids,
     unknown_token,
 )
-from fixtures.tokenizing import around, content, ids, knows
+from fixtures.tokenizing import around, content, ids, knows, private
 
 AS_IT_IS = {"clean_up_tokenization_spaces": False}
 BACK = "tokenizer.decode(tokenizer(text, add_special_tokens=False)['input_ids'], clean_up_tokenization_spaces=False)"
@@ -98,14 +98,13 @@ def test_fixed_decodings_are_recorded(checkpoint, tokenizer, expect, observe):
 
 @applies_to(encodes)
 def test_batch_decode_is_decode_each(checkpoint, tokenizer, expect):
-    """A batch, of one row too, decodes to what each row decodes to."""
-    rows = [ids(tokenizer, text) for text in (*PLAIN, HOSTILE)]
-    for skip in (False, True):
-        got = tokenizer.batch_decode(rows, skip_special_tokens=skip)
-        want = [tokenizer.decode(row, skip_special_tokens=skip) for row in rows]
-        expect.equal(
-            got, want, f"tokenizer.batch_decode(rows, skip_special_tokens={skip})", rows=rows
-        )
+    """A batch, of one row too, decodes to what each row decodes to, whatever is asked for."""
+    rows = [ids(tokenizer, text) for text in (*PLAIN, HOSTILE, TEXTS["cleaned"])]
+    names = ("skip_special_tokens", "clean_up_tokenization_spaces")
+    for asked in ({name: said} for name in names for said in (False, True)):
+        got = tokenizer.batch_decode(rows, **asked)
+        want = [tokenizer.decode(row, **asked) for row in rows]
+        expect.equal(got, want, "tokenizer.batch_decode(rows, **asked)", rows=rows, asked=asked)
     expect.equal(
         tokenizer.batch_decode(rows[:1]),
         [tokenizer.decode(rows[0])],
@@ -169,13 +168,18 @@ def test_kept_special_tokens_are_spelled_out(checkpoint, tokenizer, expect):
 
 @applies_to(encodes)
 def test_default_decode_cleans_up_as_configured(checkpoint, tokenizer, expect, observe):
-    """By default decoding cleans up spaces exactly when the tokenizer's setting says so."""
+    """Decoding cleans up spaces when the call says so and, unless it says, when the tokenizer's setting does."""
     setting = tokenizer.clean_up_tokenization_spaces
     observe("tokenization/clean-up", bool(setting))
     for text in (TEXTS["cleaned"], TEXTS["contractions"]):
         row = ids(tokenizer, text)
         want = tokenizer.decode(row, clean_up_tokenization_spaces=bool(setting))
         expect.equal(tokenizer.decode(row), want, "tokenizer.decode(ids)", ids=row)
+        other = private(tokenizer)
+        other.clean_up_tokenization_spaces = not setting
+        got = other.decode(row, clean_up_tokenization_spaces=bool(setting))
+        call = f"tokenizer.decode(ids, clean_up_tokenization_spaces={bool(setting)}), its own setting the other"
+        expect.equal(got, want, call, ids=row)
 
 
 @applies_to(cleans_up)

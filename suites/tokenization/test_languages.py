@@ -15,44 +15,36 @@ TEXT = TEXTS["greeting"]
 @applies_to(translates)
 def test_source_language_frames_the_text(checkpoint, tokenizer, expect):
     """Setting src_lang puts that language's code where the family has it, for every call after."""
-    own = private(tokenizer)
+    own, inner = private(tokenizer), content(tokenizer, TEXT)
     for code in language_codes(checkpoint)[:3]:
         own.src_lang = code
-        want = framed(
-            checkpoint, vocabulary(checkpoint)[code], own.eos_token_id, content(own, TEXT)
-        )
-        expect.equal(
-            own(TEXT)["input_ids"],
-            want,
-            "[setattr(tokenizer, 'src_lang', code), tokenizer(text)['input_ids']][-1]",
-            code=code,
-            text=TEXT,
-        )
+        want = framed(checkpoint, vocabulary(checkpoint)[code], own.eos_token_id, inner)
+        # not first a call: that sets what the language is made of anew
+        for ask, call in (
+            (own.encode, "encode"),
+            (lambda text: own(text)["input_ids"], "__call__"),
+        ):
+            said = f"[setattr(tokenizer, 'src_lang', code), ids of tokenizer.{call}(text)][-1]"
+            expect.equal(ask(TEXT), want, said, code=code, text=TEXT)
 
 
 @applies_to(translates)
 def test_target_text_has_the_target_language(checkpoint, tokenizer, expect):
     """text_target is encoded with tgt_lang's code, and the source language is back after it."""
-    own = private(tokenizer)
+    own, inner = private(tokenizer), content(tokenizer, TEXT)
     source, target = language_codes(checkpoint)[:2]
     own.src_lang, own.tgt_lang = source, target
     got = own(TEXT, text_target=TEXT)
     known = vocabulary(checkpoint)
     set_both = "[setattr(tokenizer, 'src_lang', source), setattr(tokenizer, 'tgt_lang', target), tokenizer(text, text_target=text)][-1]"
     for key, code in (("labels", target), ("input_ids", source)):
-        want = framed(checkpoint, known[code], own.eos_token_id, content(own, TEXT))
+        want = framed(checkpoint, known[code], own.eos_token_id, inner)
         expect.equal(
             got[key], want, f"{set_both}[{key!r}]", source=source, target=target, text=TEXT
         )
-    again = framed(checkpoint, known[source], own.eos_token_id, content(own, TEXT))
-    expect.equal(
-        own(TEXT)["input_ids"],
-        again,
-        f"{set_both} and then tokenizer(text)['input_ids']",
-        source=source,
-        target=target,
-        text=TEXT,
-    )
+    again = framed(checkpoint, known[source], own.eos_token_id, inner)
+    call = f"{set_both} and then tokenizer.encode(text)"
+    expect.equal(own.encode(TEXT), again, call, source=source, target=target, text=TEXT)
 
 
 @applies_to(translates)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
-from fixtures.applicability import Predicate, applies_to, model_type
+from fixtures.applicability import Predicate, applies_to, convention, model_type, trait
 from fixtures.loading import fresh_tokenizer
+from fixtures.reference.unigram import SPACE
 from fixtures.texts import TEXTS
 from fixtures.tokenizer_families import TRANSLATING, family
 from fixtures.tokenizer_files import (
@@ -178,3 +181,31 @@ def test_pair_stands_in_the_familys_frame(checkpoint, tokenizer, expect):
             [getattr(tokenizer, f"{part}_token_id")] if named else content(tokenizer, pair[part])
         )
     expect.equal(ids(tokenizer, *pair), want, "tokenizer(*pair)['input_ids']", pair=pair)
+
+
+@applies_to(llama)
+def test_ends_can_be_switched(checkpoint, tokenizer, expect):
+    """add_bos_token and add_eos_token, set on LLaMA's tokenizer, act from then on, on one text and on two."""
+    own, pair = private(tokenizer), (TEXT, "two")
+    bos, eos = own.bos_token_id, own.eos_token_id
+    inner = [content(own, text) for text in pair]
+    # one of them at a time: each must act by itself
+    for name, value in itertools.product(("add_bos_token", "add_eos_token"), (True, False)):
+        own.add_bos_token, own.add_eos_token = not value, False
+        setattr(own, name, value)
+        first, last = bool(own.add_bos_token), bool(own.add_eos_token)
+        want = [[bos] * first + row + [eos] * last for row in inner]
+        call = f"tokenizer(*texts)['input_ids'], then tokenizer.{name} = {value}"
+        expect.equal(ids(own, TEXT), want[0], call, texts=pair[:1])
+        expect.equal(ids(own, *pair), want[0] + want[1], call, texts=pair)
+
+
+@convention
+@applies_to(built_of_vocabulary, llama, trait("sentencepiece"))
+def test_no_space_is_put_in_front_unless_asked(checkpoint, expect):
+    """With add_prefix_space=False the first word of LLaMA's texts is one without a space before it."""
+    for asked in (True, False):
+        own = fresh_tokenizer(checkpoint, add_prefix_space=asked)
+        spelled = "".join(own.tokenize(TEXT)).replace(SPACE, " ")
+        call = f"AutoTokenizer.from_pretrained(path, add_prefix_space={asked}).tokenize(text)"
+        expect.equal(spelled, " " * asked + TEXT, call, text=TEXT)

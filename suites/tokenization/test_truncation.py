@@ -15,7 +15,7 @@ from fixtures.loading import SAFE
 from fixtures.stored import copied
 from fixtures.texts import long_text
 from fixtures.tokenizer_files import UNLIMITED, encodes, fast, marks_unknown, pairs_told
-from fixtures.tokenizing import around, content, ids, pair_counts
+from fixtures.tokenizing import around, content, ids, pair_counts, private, some_pad_token
 
 LONG = long_text(40)
 OTHER = long_text(15, seed=2)
@@ -88,14 +88,13 @@ def test_default_truncation_is_to_the_maximum(checkpoint, tokenizer, expect, mon
 
 @applies_to(encodes)
 def test_no_truncation_unless_asked(checkpoint, tokenizer, expect):
-    """max_length alone, with truncation refused, cuts nothing."""
-    got = tokenizer(LONG, truncation=False, max_length=5)["input_ids"]
-    expect.equal(
-        got,
-        ids(tokenizer, LONG),
-        "tokenizer(text, truncation=False, max_length=5)['input_ids']",
-        text=LONG,
-    )
+    """max_length with truncation refused, or beside padding alone, cuts nothing."""
+    own = private(tokenizer)
+    own.pad_token = some_pad_token(own)
+    for asked in ({"truncation": False}, {"padding": "longest"}, {"padding": "max_length"}):
+        got = own(LONG, max_length=5, **asked)["input_ids"]
+        call = "tokenizer(text, max_length=5, **asked)['input_ids']"
+        expect.equal(got, ids(tokenizer, LONG), call, text=LONG, asked=asked)
 
 
 @applies_to(fast)

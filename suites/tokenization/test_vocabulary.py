@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from fixtures.applicability import Predicate, applies_to, convention, has_fact, text_model
+from fixtures.applicability import Predicate, applies_to, convention, has_fact, text_model, trait
+from fixtures.texts import TEXTS
 from fixtures.tokenizer_files import encodes, knows_vocabulary, vocabulary
+from fixtures.tokenizing import content
 from fixtures.traits import BARE
 
 # What has no vocabulary takes one character or byte for a token, and no word.
@@ -157,3 +159,13 @@ def test_training_anew_keeps_the_frame(checkpoint, tokenizer, expect):
     learnt = new.tokenize(texts[0])
     expect.true(len(learnt) < 13, learnt, "fewer pieces than letters", f"{call}.tokenize")
     expect.equal(new.model_max_length, tokenizer.model_max_length, f"{call}.model_max_length")
+
+
+@applies_to(trains, trait("byte-level"))
+def test_training_anew_keeps_every_byte(checkpoint, tokenizer, expect):
+    """Trained on texts that lack most letters, a tokenizer of bytes still spells every text."""
+    new = tokenizer.train_new_from_iterator([["banana"]], vocab_size=ROOM, show_progress=False)
+    call = "decode(encode(text)) of tokenizer.train_new_from_iterator([['banana']], vocab_size)"
+    for text in (TEXTS["emoji"], TEXTS["cyrillic"]):
+        back = new.decode(content(new, text), clean_up_tokenization_spaces=False)
+        expect.equal(back.strip(), text, call, text=text)

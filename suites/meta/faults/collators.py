@@ -62,4 +62,24 @@ FAULTS = [
         ("test_masked_models_learn_what_is_masked",),
         "roberta-masked",
     ),
+    Fault(
+        "labels-as-long-as-allowed",
+        "Labels are padded to the greatest length, not to the longest.",
+        edit(
+            f"{COLLATE}DataCollatorForSeq2Seq.__call__",
+            ("self.padding == PaddingStrategy.MAX_LENGTH and", ""),
+        ),
+        ("test_batches_for_training_are_padded",),
+        "t5-gated",
+    ),
+    Fault(
+        "rows-learn-across-their-border",
+        "Of rows side by side the first token is to be learnt from the row before.",
+        edit(
+            f"{COLLATE}DataCollatorWithFlattening.__call__",
+            ("separator_id = self.separator_id", "separator_id = 1"),
+        ),
+        ("test_rows_side_by_side_are_told_apart",),
+        "bert-sentiment",
+    ),
 ]
