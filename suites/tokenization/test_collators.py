@@ -17,6 +17,7 @@ UNCOUNTED = -100  # torch.nn.functional.cross_entropy's ignore_index
 SURE = 5.0  # standard deviations: one drawing in two million is farther out
 
 
+@pytest.mark.filterwarnings("ignore:.max_length. is ignored")
 @applies_to(encodes & has_pad_token, walk_sample)
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_batches_for_training_are_padded(checkpoint, tokenizer, expect, side):
