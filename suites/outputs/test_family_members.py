@@ -19,9 +19,9 @@ def drawn(checkpoint, name, seed, **options):
     return filled(getattr(transformers, name)(config), seed).eval()
 
 
-def made(checkpoint, name, directory, seed):
+def made(checkpoint, name, directory, seed, **settings):
     """The same, saved."""
-    model = drawn(checkpoint, name, seed)
+    model = drawn(checkpoint, name, seed, **settings)
     model.save_pretrained(directory)
     return model
 
@@ -70,10 +70,19 @@ def test_choices_are_scored_from_the_pooler(checkpoint, expect, tmp_path):
     expect.close(outputs.loss, loss, limit, f"{call}.loss", inputs=choices)
 
 
+# How GPT-2 scores choices unless its configuration says otherwise.
+SCORED = {
+    "summary_type": "cls_index",
+    "summary_activation": None,
+    "summary_use_proj": True,
+    "summary_proj_to_labels": True,
+}
+
+
 @applies_to(model_type("gpt2"), small)
 def test_double_heads_are_the_two_heads(checkpoint, expect, tmp_path):
     """GPT2DoubleHeadsModel writes on as GPT2LMHeadModel does, and scores choices at the tokens named for it, or their last."""
-    model = made(checkpoint, "GPT2DoubleHeadsModel", tmp_path, seed=10)
+    model = made(checkpoint, "GPT2DoubleHeadsModel", tmp_path, seed=10, **SCORED)
     writer = transformers.GPT2LMHeadModel.from_pretrained(tmp_path, **SAFE).eval()
     rows = batch(checkpoint, [12, 9, 12, 7], seed=57)
     del rows["position_ids"]
@@ -121,7 +130,7 @@ def test_choices_are_summarised_as_configured(checkpoint, expect):
         *({"summary_type": "mean", f"summary_{end}_dropout": 1.0} for end in ("first", "last")),
         *({f"summary_{what}": False} for what in ("use_proj", "proj_to_labels")),
     ):
-        options = {"summary_type": "cls_index", "summary_activation": "tanh"} | still | settings
+        options = SCORED | {"summary_activation": "tanh"} | still | settings
         model = drawn(checkpoint, "GPT2DoubleHeadsModel", seed=10, **options).train()
         states = run(model.transformer, rows).last_hidden_state
         for place in (at, None):
@@ -136,12 +145,10 @@ def test_choices_are_summarised_as_configured(checkpoint, expect):
 def scores_of(summary, model, options):
     """What GPT-2 makes of a summary (rows, E): one score a row, or E of them, each squashed; a dropout is of one or none."""
     value, head = summary * (1 - options["summary_first_dropout"]), model.multiple_choice_head
-    if options.get("summary_use_proj", True):
+    if options["summary_use_proj"]:
         value = value @ head.summary.weight.T + head.summary.bias
     scores = (value.tanh() * (1 - options["summary_last_dropout"])).detach()
-    wide = not (
-        options.get("summary_use_proj", True) and options.get("summary_proj_to_labels", True)
-    )
+    wide = not (options["summary_use_proj"] and options["summary_proj_to_labels"])
     return scores if wide else scores[:, 0]
 
 

@@ -8,7 +8,7 @@ import pickle
 import pytest
 
 from fixtures.agreement import agree_with_itself
-from fixtures.applicability import any_head, any_model, applies_to, loader_sample, model_type
+from fixtures.applicability import any_head, any_model, applies_to, head, loader_sample, model_type
 from fixtures.ids import batch
 from fixtures.lazy import torch, transformers
 from fixtures.loading import SAFE
@@ -305,7 +305,7 @@ def test_a_path_may_be_text_or_a_subfolder(checkpoint, fresh, single, expect, tm
 TEACHERS = {"deit": "DeiTForImageClassificationWithTeacher"}
 
 
-@applies_to(any_model, model_type(*TEACHERS))
+@applies_to(model_type(*TEACHERS), head("ImageClassification"))
 def test_the_class_that_is_named_is_made(checkpoint, expect, tmp_path):
     """Of several classes that an Auto class knows for a family, the one that config.json names is made."""
     named = TEACHERS[checkpoint.model_type]

@@ -13,12 +13,13 @@ from fixtures.applicability import (
     loader_sample,
     model_type,
     one_each,
+    one_table,
     small,
     text_model,
 )
 from fixtures.ids import batch, pad_id
 from fixtures.lazy import torch, transformers
-from fixtures.loading import SAFE, fresh_model, load_model
+from fixtures.loading import HABITS, SAFE, fresh_model, load_model
 from fixtures.oracle import run
 from fixtures.shapes import label_count
 from fixtures.tolerance import K, eps
@@ -121,7 +122,7 @@ def test_new_rows_are_drawn_as_configured(checkpoint, fresh, expect):
 PADDED = ("bert", "roberta", "distilbert", "llama", "mistral", "bart", "mbart")
 
 
-@applies_to(text_model, model_type(*PADDED), small, one_each)
+@applies_to(text_model, model_type(*PADDED), small, one_each, one_table)
 def test_padding_is_embedded_as_nothing(checkpoint, expect):
     """In a new model the padding token's row is zero, and what reads padding does not train it."""
     pad = pad_id(checkpoint)
@@ -190,6 +191,8 @@ def test_configuration_can_be_given(checkpoint, expect):
     """A configuration changed by the caller is the loaded model's, its other fields as in the file."""
     config = transformers.AutoConfig.from_pretrained(checkpoint.path, **SAFE)
     config.vocabulary_of = "the caller"
+    for name, value in HABITS.items():  # what this suite asks of all that it loads
+        setattr(config, name, value)
     before = config.to_dict(), config._attn_implementation
     model = fresh_model(checkpoint, config=config)
     call = "from_pretrained(path, config=config).config"

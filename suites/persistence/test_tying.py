@@ -199,6 +199,7 @@ WRITERS = {
     "bart": ("BartForConditionalGeneration", "BartForCausalLM"),
     "mbart": ("MBartForConditionalGeneration", "MBartForCausalLM"),
 }
+ENCODES = {"is_decoder": False, "add_cross_attention": False}
 
 
 @applies_to(model_type(*WRITERS), small, one_each)
@@ -208,7 +209,7 @@ def test_each_head_that_writes_is_tied_as_configured(checkpoint, expect):
     choices = (True,) if checkpoint.model_type == "t5" else (True, False)
     for name in WRITERS[checkpoint.model_type]:
         for ties in choices:
-            settings = checkpoint.stated() | {"tie_word_embeddings": ties, "is_decoder": False}
+            settings = checkpoint.stated() | ENCODES | {"tie_word_embeddings": ties}
             config = transformers.AutoConfig.for_model(**settings)
             model = getattr(transformers, name)(config)
             call = f"{LINE}, model = {name}(config), tie_word_embeddings={ties}"
