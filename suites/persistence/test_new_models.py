@@ -145,7 +145,7 @@ def test_positions_are_sinusoids_where_configured(checkpoint, expect):
     model = transformers.DistilBertModel(transformers.AutoConfig.for_model(**settings))
     table = model.embeddings.position_embeddings.weight
     places = torch.arange(len(table)).double()[:, None]
-    angles = places / 10000 ** (torch.arange(0, table.shape[1], 2) / table.shape[1]).double()
+    angles = places / 10000 ** (torch.arange(0, table.shape[1], 2).double() / table.shape[1])
     wanted = torch.stack([angles.sin(), angles.cos()], -1).flatten(1)
     call = (
         "DistilBertModel(config, sinusoidal_pos_embds=True).embeddings.position_embeddings.weight"
