@@ -16,6 +16,7 @@ from fixtures.applicability import (
     options_sample,
     roomy,
     text_model,
+    uncapped,
 )
 from fixtures.generating import (
     continued,
@@ -120,7 +121,7 @@ def always(pair, others, marker, drafted):
     return processed
 
 
-@applies_to(generates, text_model, light, options_sample, roomy)
+@applies_to(generates, text_model, light, options_sample, roomy, uncapped)
 @pytest.mark.parametrize("drafter", DRAFTERS)
 def test_drafts_end_at_the_length(checkpoint, model, expect, drafter):
     """However many drafted tokens are right, there are no more of them than max_new_tokens."""
@@ -147,7 +148,7 @@ def heuristic(start, stop, length, right):
     return places
 
 
-@applies_to(generates, text_model, light, options_sample, roomy)
+@applies_to(generates, text_model, light, options_sample, roomy, uncapped)
 @pytest.mark.parametrize("right", [True, False])
 def test_drafts_are_as_long_as_they_are_good(checkpoint, model, expect, right):
     """By the heuristic schedule a draft is longer than one that was right, and shorter than one that was not."""
@@ -195,7 +196,7 @@ def marked(model, marker):
     return other
 
 
-@applies_to(generates, text_model, light, options_sample, roomy)
+@applies_to(generates, text_model, light, options_sample, roomy, uncapped)
 @pytest.mark.parametrize("drafter", DRAFTERS)
 def test_drafted_samples_follow_the_model(checkpoint, model, expect, drafter):
     """Each token is drawn as often as it is likely, whoever drafts (Leviathan et al. 2023, theorem A.1)."""

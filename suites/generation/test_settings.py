@@ -9,7 +9,6 @@ from threading import Thread
 import pytest
 
 from fixtures.applicability import (
-    Predicate,
     applies_to,
     decoder,
     few_positions,
@@ -22,6 +21,7 @@ from fixtures.applicability import (
     text_model,
     tokenizer,
     trait,
+    uncapped,
     walk_sample,
 )
 from fixtures.generating import (
@@ -37,7 +37,6 @@ from fixtures.ids import ordinary_ids
 from fixtures.lazy import torch, transformers
 
 STREAMED = ("One line\nand the next: 日本語 in it,\n\n🤗 no end", "of another text\n")
-unbounded = Predicate("no cap on logits", lambda c: not c.config.get("final_logit_softcapping"))
 
 
 def answer(model, *prompts, **options):
@@ -178,7 +177,7 @@ def test_nothing_is_continued_from_the_beginning(checkpoint, model, expect):
     expect.equal(value, wanted, "model.generate()", bos_token_id=begin)
 
 
-@applies_to(generates, text_model, generation_sample, unbounded)
+@applies_to(generates, text_model, generation_sample, uncapped)
 def test_invalid_numbers_can_be_removed(checkpoint, model, expect):
     """remove_invalid_values takes a logit that is no number for zero and an infinite one for the largest."""
     prompt, (none, most) = prompts(checkpoint, 1)[0], ordinary_ids(checkpoint)[3:5]
