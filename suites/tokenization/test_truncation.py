@@ -86,7 +86,7 @@ def test_default_truncation_is_to_the_maximum(checkpoint, tokenizer, expect, mon
     expect.equal(len(got), 17, f"len({call})", text=LONG)
 
 
-@applies_to(encodes)
+@applies_to(encodes & marks_unknown)
 def test_no_truncation_unless_asked(checkpoint, tokenizer, expect):
     """max_length with truncation refused, or beside padding alone, cuts nothing."""
     own = private(tokenizer)
