@@ -7,6 +7,7 @@ import json
 import math
 import random
 import signal
+from collections.abc import Callable
 
 import pytest
 from rich.console import Console
@@ -166,7 +167,7 @@ class FakeOrigins:
 
     ratios: dict[str, list[float]]
     made: list[int]
-    ended_by = signal.SIGINT
+    ended: Callable[[], None]
 
     def __init__(self, arms, entrant, chance) -> None:
         self.entrant = entrant
@@ -184,7 +185,7 @@ class FakeOrigins:
         """The next ratio of this model."""
         self.made[-1] += 1
         if not self.ratios[self.entrant.model]:
-            signal.raise_signal(self.ended_by)
+            self.ended()
         return Measured([0.01] * 3, [self.ratios[self.entrant.model].pop(0)] * 3)
 
 
@@ -215,10 +216,17 @@ def test_suite_is_raced_to_its_end(raced):
     assert raced().status == race.FAILED
 
 
-@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_suite_tells_what_is_decided(raced, monkeypatch, by):
+# In the background SIGINT is ignored: what Ctrl-C does is called.
+ENDS = {
+    "Ctrl-C": lambda: signal.default_int_handler(signal.SIGINT, None),
+    "time limit": lambda: signal.raise_signal(signal.SIGTERM),
+}
+
+
+@pytest.mark.parametrize("ended", ENDS.values(), ids=ENDS)
+def test_interrupted_suite_tells_what_is_decided(raced, monkeypatch, ended):
     """Neither Ctrl-C nor a job's time limit loses a verdict, and neither is a success."""
-    monkeypatch.setattr(FakeOrigins, "ended_by", by)
+    monkeypatch.setattr(FakeOrigins, "ended", staticmethod(ended))
     outcome = raced(same=SAME, cut=SLOW[:3])
     said = [found and found.verdict for found in outcome.judgements]
     assert said == [Verdict.NO_CHANGE, None, None]
