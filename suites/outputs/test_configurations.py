@@ -6,9 +6,8 @@ from fixtures.agreement import agree
 from fixtures.applicability import Predicate, applies_to, model_type, one_each
 from fixtures.combinations import FIELDS, called, combined
 from fixtures.lazy import transformers
-from fixtures.oracle import computed, run
+from fixtures.oracle import judged_apart, run
 from fixtures.stored import stored
-from fixtures.tolerance import allowed_each
 from fixtures.weights import filled
 
 own = Predicate("built-in", lambda c: c.source == "built-in")
@@ -28,11 +27,9 @@ def test_settings_act_together(checkpoint, expect, tmp_path):
         # on disk weights have the names that all versions know
         model.save_pretrained(tmp_path / str(number))
         state, module = stored(tmp_path / str(number)), reference_for(config)
-        exact, rounded = (
-            computed(module, config, state, inputs, head, dtype) for dtype in ("float64", "float32")
-        )
+        exact, limits = judged_apart(module, config, state, inputs, head)
         # of a few numbers none may be rounded by as much as it might be
-        limit = max(allowed_each(exact, rounded).values())
+        limit = max(limits.values())
         call = f"AutoModelFor{head}.from_config(AutoConfig.for_model(**{config}), attn_implementation={kernel!r})(**inputs)"
         agree(expect, outputs, inputs, exact, dict.fromkeys(exact, limit), call)
 

@@ -10,9 +10,9 @@ from fixtures.gradients import library_gradients, rounding
 from fixtures.ids import batch, ordinary_ids
 from fixtures.lazy import torch, transformers
 from fixtures.loading import checkpoint_activations
-from fixtures.oracle import real_positions, run
+from fixtures.oracle import judged_apart, real_positions, run
 from fixtures.reference import REFERENCES
-from fixtures.tolerance import allowed, allowed_each, allowed_sum, flattened
+from fixtures.tolerance import allowed, allowed_sum, flattened
 from fixtures.weights import filled
 
 AS_DECODER = {"is_decoder": True, "add_cross_attention": True}
@@ -119,20 +119,6 @@ def test_decoding_kernels_agree(checkpoint, expect):
         agrees_in_steps(expect, fused, inputs, whole, limit)
 
 
-def judged_decoder(model, inputs):
-    """The reference's outputs for a model made here, exact, and the error allowed to each."""
-    module = import_module(f"fixtures.reference.{REFERENCES[model.config.model_type]}")
-    passes = []
-    for kind in (torch.float64, torch.float32):
-        state, told = (
-            {n: t.to(kind) if t.is_floating_point() else t for n, t in tensors.items()}
-            for tensors in (model.state_dict(), inputs)
-        )
-        passes.append(module.forward(model.config.to_dict(), state, told, "CausalLM"))
-    exact, rounded = (flattened(each) for each in passes)
-    return exact, allowed_each(exact, rounded)
-
-
 @applies_to(model_type(*CROSS_REFERENCED), referenced, small)
 def test_decoding_layers_equal_reference(checkpoint, expect):
     """As a decoder, a family's layers give the reference's states, logits, loss and weights, those across too, by each kernel."""
@@ -140,10 +126,13 @@ def test_decoding_layers_equal_reference(checkpoint, expect):
     padded["attention_mask"][0, 7:] = 0
     padded["labels"] = padded["input_ids"].masked_fill(padded["attention_mask"] == 0, -100)
     bare = {n: v for n, v in given(checkpoint).items() if not n.endswith("mask")}
+    # not by `reference_for`, which speaks of a family's usual checkpoints
+    module = import_module(f"fixtures.reference.{REFERENCES[checkpoint.model_type]}")
     for attention in ("eager", None):
         model = decoding(checkpoint, attention)
         for inputs in (padded, bare):
-            exact, limits = judged_decoder(model, inputs)
+            told = model.config.to_dict(), model.state_dict(), inputs
+            exact, limits = judged_apart(module, *told, "CausalLM")
             weights = attention == "eager"
             outputs = flattened(run(model, inputs, output_attentions=weights, use_cache=False))
             call = f"AutoModelForCausalLM.from_config(config)(**inputs), {attention or 'default'} attention"

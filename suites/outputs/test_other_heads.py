@@ -244,10 +244,9 @@ def test_other_heads_take_embeddings(checkpoint, expect):
         model = drawn(checkpoint, head)
         taken = inspect.signature(type(model).forward).parameters
         inputs = batch(checkpoint, [12, 12])
-        if checkpoint.model_type in IN_TWO_PARTS:  # a classifier's batch leaves them to it
-            inputs["decoder_input_ids"] = inputs["input_ids"].flip(
-                0
-            )  # not what it would read itself
+        if checkpoint.model_type in IN_TWO_PARTS:
+            # a classifier's batch leaves them to it; these are not what it would read itself
+            inputs["decoder_input_ids"] = inputs["input_ids"].flip(0)
         inputs = {name: value for name, value in inputs.items() if name in taken}
         look_up = model.get_input_embeddings()
         embedded = {
@@ -261,14 +260,19 @@ def test_other_heads_take_embeddings(checkpoint, expect):
             expect.close(value[name], wanted[name], limit, call, inputs=inputs)
 
 
-@applies_to(referenced, small, model_type(*DROPPED), one_each)
-def test_heads_drop_out_what_they_read(checkpoint, expect):
-    """In training, a dropout of one, set by the field for it alone, leaves each layer of a head nothing but zeros; one of zero leaves it all."""
+def texts_and_choices(checkpoint):
+    """Four texts that every head can classify, and the same as two texts' two choices."""
     rows = batch(checkpoint, [12, 9, 12, 7])
     rows = {name: rows[name] for name in ("input_ids", "attention_mask")}
     if checkpoint.model_type in IN_TWO_PARTS:
         rows["input_ids"][:, 3] = eos_id(checkpoint)
-    choices = {name: value.reshape(2, 2, -1) for name, value in rows.items()}
+    return rows, {name: value.reshape(2, 2, -1) for name, value in rows.items()}
+
+
+@applies_to(referenced, small, model_type(*DROPPED), one_each)
+def test_heads_drop_out_what_they_read(checkpoint, expect):
+    """In training, a dropout of one, set by the field for it alone, leaves each layer of a head nothing but zeros; one of zero leaves it all."""
+    rows, choices = texts_and_choices(checkpoint)
     for head, (field, name, layers) in DROPPED[checkpoint.model_type].items():
         given = choices if head == "MultipleChoice" else rows
         read = read_by_head(dropping(checkpoint, head, field, 1.0), name, layers, given)
@@ -298,11 +302,7 @@ def read_by_head(model, name, layers, inputs):
 @applies_to(referenced, small, model_type(*DROPPED), one_each)
 def test_heads_told_to_drop_nothing_drop_nothing(checkpoint, expect):
     """In training, a head whose own dropout is zero answers as it does otherwise, whatever its layers drop."""
-    rows = batch(checkpoint, [12, 9, 12, 7])
-    rows = {name: rows[name] for name in ("input_ids", "attention_mask")}
-    if checkpoint.model_type in IN_TWO_PARTS:
-        rows["input_ids"][:, 3] = eos_id(checkpoint)
-    choices = {name: value.reshape(2, 2, -1) for name, value in rows.items()}
+    rows, choices = texts_and_choices(checkpoint)
     for head, (field, _, _) in DROPPED[checkpoint.model_type].items():
         if field in ("dropout", "hidden_dropout_prob"):  # not the head's own
             continue
