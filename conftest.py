@@ -42,7 +42,8 @@ def pytest_configure(config: pytest.Config) -> None:
             others = (chosen, unchecked(chosen)) if names else default_checkpoints()
             found, missing = others[0] + found, others[1] + missing
     except UserError as error:
-        raise pytest.UsageError(one_line(str(error), 500)) from None
+        lines = str(error).splitlines()
+        raise pytest.UsageError(*(one_line(line, 500) for line in lines)) from None
     config.stash[checkpoints_key], config.stash[unreadable_key] = found, []
     census = config.pluginmanager.get_plugin("census")
     census.missing = missing
@@ -96,8 +97,8 @@ def parameter(checkpoint: Checkpoint) -> object:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Drop checks nobody is owed, keep a checkpoint's checks together, mark suites, deviations."""
-    for mistake in config.stash[unreadable_key]:
-        raise pytest.UsageError(one_line(mistake, 500))
+    if mistakes := dict.fromkeys(config.stash[unreadable_key]):
+        raise pytest.UsageError(*(one_line(mistake, 500) for mistake in mistakes))
     items[:] = [item for item in items if not nobody_owed(item)]
     # workers divide them by checkpoint: the longest must not be what one is left with
     first = "PYTEST_XDIST_WORKER" in os.environ

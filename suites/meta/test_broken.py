@@ -281,6 +281,15 @@ def test_unreadable_path_is_one_line(name: str) -> None:
         chosen_checkpoints([name])
 
 
+def test_all_that_cannot_be_used_are_told_at_once(tmp_path: Path) -> None:
+    """Among many checkpoints each that cannot be used has a line of its own."""
+    names = [str(tmp_path), str(BUILT_IN / "bert-random"), "./nowhere", str(BUILT_IN / "x")]
+    with pytest.raises(UserError) as refusal:
+        chosen_checkpoints(names)
+    lines = str(refusal.value).splitlines()
+    assert [line.split(":")[0] for line in lines] == [names[0], *names[2:]]
+
+
 def test_pickled_weights_are_refused(tmp_path: Path) -> None:
     """A directory with only pickled weights is refused, and told how to save them."""
     directory = copy(tmp_path, "gpt2-counting")
