@@ -26,7 +26,7 @@ pytest_plugins = [
 SUITES = Path(__file__).parent / "suites"
 ON_REQUEST = ("behaviour", "benchmarks", "meta")
 # When a load counts as stuck: seconds, and bytes a second of a slow disk, and of pieces to be merged anew.
-LOADING, DISK, PIECES = 50, 5e7, 1e5
+LOADING, DISK, PIECES = 50, 5e7, 5e4
 checkpoints_key = pytest.StashKey[list[Checkpoint]]()
 unreadable_key = pytest.StashKey[list[str]]()
 
