@@ -188,6 +188,22 @@ def test_new_rows_are_the_mean(checkpoint, fresh, expect):
         expect.close(added, wanted, near, f"({call}, model.{name}().weight[{len(old)}:])[1]")
 
 
+@applies_to(text_model, model_type("bert", "roberta", "distilbert"), small, one_each)
+def test_resizing_keeps_the_bias_of_a_head_of_its_own(checkpoint, expect):
+    """Where input and output are two matrices, more rows leave the old tokens' scores as they were."""
+    settings = checkpoint.stated() | {"tie_word_embeddings": False}
+    config = transformers.AutoConfig.for_model(**settings)
+    model = transformers.AutoModelForMaskedLM.from_config(config).float().eval()
+    bias = model.get_output_embeddings().bias
+    torch.nn.init.normal_(bias)
+    inputs, size = batch(checkpoint, [9, 9]), len(bias)
+    before = run(model, inputs).logits
+    model.resize_token_embeddings(size + 3)
+    call = f"(model.resize_token_embeddings({size + 3}), model(**inputs))[1].logits"
+    value, exact = run(model, inputs).logits[..., :size], 1e-5 * float(before.abs().max())
+    expect.close(value, before, exact, f"{call}[..., :{size}]", inputs=inputs)
+
+
 WRITERS = {
     "bert": ("BertForMaskedLM", "BertForPreTraining", "BertLMHeadModel"),
     "roberta": ("RobertaForMaskedLM", "RobertaForCausalLM"),
