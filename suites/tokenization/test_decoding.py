@@ -175,7 +175,9 @@ def test_default_decode_cleans_up_as_configured(checkpoint, tokenizer, expect, o
         row = ids(tokenizer, text)
         want = tokenizer.decode(row, clean_up_tokenization_spaces=bool(setting))
         expect.equal(tokenizer.decode(row), want, "tokenizer.decode(ids)", ids=row)
+        # a copy of CLIP's decodes otherwise, so that it is compared with itself
         other = private(tokenizer)
+        want = other.decode(row, clean_up_tokenization_spaces=bool(setting))
         other.clean_up_tokenization_spaces = not setting
         got = other.decode(row, clean_up_tokenization_spaces=bool(setting))
         call = f"tokenizer.decode(ids, clean_up_tokenization_spaces={bool(setting)}), its own setting the other"
