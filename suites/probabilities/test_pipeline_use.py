@@ -137,6 +137,17 @@ def test_generators_are_read_as_answers_are_asked(checkpoint, tokenizer, model, 
     expect.equal([first, *answers], classify(list(TEXTS)), f"list({call})", texts=list(TEXTS))
 
 
+@applies_to(classifies & encoder)
+def test_columns_of_a_table_are_pairs(checkpoint, tokenizer, model, expect):
+    """Two columns of a table are answered as the pairs that its rows are."""
+    classify = pipe("text-classification", model, tokenizer=tokenizer)
+    rows = [{"one": TEXTS[0], "two": TEXTS[1]}, {"one": TEXTS[2], "two": TEXTS[0]}]
+    columns = transformers.pipelines.pt_utils.KeyPairDataset(rows, "one", "two")
+    value = [flat([answer])[0] for answer in classify(columns)]
+    want = [flat([classify({"text": r["one"], "text_pair": r["two"]})])[0] for r in rows]
+    expect.equal(value, want, f"list({CLASSIFY}(KeyPairDataset(rows, 'one', 'two')))", rows=rows)
+
+
 @applies_to(classifies, own_weights, unquantised)
 @pytest.mark.parametrize("word", ["torch_dtype", "model_kwargs"])
 def test_a_pipeline_is_made_in_the_dtype_asked(checkpoint, expect, word):

@@ -180,6 +180,9 @@ def test_zero_shot_labels_and_texts_may_be_many(checkpoint, tokenizer, model, ex
         value = torch.tensor([row["scores"][row["labels"].index(name)] for name in names])
         said = f"{call}(text, names, multi_label={alone}), label 0 called ENTAILS"
         expect.close(value, scores, allowed_softmax(logits), said, text=TEXT)
+    value = torch.tensor(classify(TEXT, candidate_labels=names[:1])["scores"])
+    said = f"{call}(text, {names[:1]})['scores'], the one label against its not being so"
+    expect.close(value, each[True][:1], allowed_softmax(logits), said, text=TEXT)
 
 
 @applies_to(tokenizer, encoder, base, light, offers("feature-extraction"))

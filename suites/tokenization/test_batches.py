@@ -116,6 +116,9 @@ def test_pad_equals_padding_at_once(checkpoint, tokenizer, expect):
     rows = [dict(tokenizer(text)) for text in TRIO]
     want = tokenizer(TRIO, padding=True)
     expect.equal(tokenizer.pad(rows), want, "tokenizer.pad(rows)", rows=rows)
+    options = {"pad_to_multiple_of": len(want["input_ids"][0])}
+    value = tokenizer.pad(rows, **options)
+    expect.equal(value, want, f"tokenizer.pad(rows, **{options}), what is one already", rows=rows)
     multiple = tokenizer(TRIO, padding=True, pad_to_multiple_of=8)
     expect.equal(
         tokenizer.pad(rows, pad_to_multiple_of=8),

@@ -7,7 +7,7 @@ from math import sqrt
 import pytest
 
 from fixtures.applicability import applies_to, walk_sample
-from fixtures.lazy import torch, transformers
+from fixtures.lazy import numpy, torch, transformers
 from fixtures.texts import TEXTS
 from fixtures.tokenizer_files import encodes, has_mask_token, has_pad_token
 from fixtures.tokenizing import private
@@ -41,6 +41,40 @@ def test_batches_for_training_are_padded(checkpoint, tokenizer, expect, side):
         ends = zip(labels, gaps, strict=True)
         padded = [each + gap if side == "right" else gap + each for each, gap in ends]
         expect.equal(got, want | {"labels": padded}, call.format(name=name, labels="labels"))
+
+
+@applies_to(encodes & has_pad_token, walk_sample)
+def test_choices_of_a_question_stay_together(checkpoint, tokenizer, expect):
+    """Questions with choices are (questions, choices, length), padded as the flat batch of all choices."""
+    collate = transformers.DataCollatorForMultipleChoice(tokenizer)
+    asked = [[PAIR[0], "a"], ["b", "a"], ["a", PAIR[0]]]
+    rows = [{**tokenizer(texts), "label": i % 2} for i, texts in enumerate(asked)]
+    flat = tokenizer([text for texts in asked for text in texts], padding=True)
+    want = {name: [value[i : i + 2] for i in (0, 2, 4)] for name, value in flat.items()}
+    got = {name: value.tolist() for name, value in collate(rows).items()}
+    expect.equal(
+        got, want | {"labels": [0, 1, 0]}, "DataCollatorForMultipleChoice(tokenizer)(rows)"
+    )
+
+
+@applies_to(encodes, walk_sample)
+def test_labels_keep_their_kind(checkpoint, tokenizer, expect):
+    """Stacked rows have whole numbers for labels where the rows have, of Python or of numpy, else fractions."""
+    row = dict(tokenizer("a"))
+    for label, kind in (
+        (1, "int64"),
+        (numpy.int64(1), "int64"),
+        (0.5, "float32"),
+        ([2, 3], "int64"),
+    ):
+        name = "label_ids" if isinstance(label, list) else "label"
+        got = transformers.default_data_collator([row | {name: label}] * 2)
+        call = f"default_data_collator(rows with {name} {label!r})"
+        value = str(got["labels"].dtype).removeprefix("torch.")
+        expect.equal(value, kind, f"{call}['labels'].dtype")
+        stacked = {n: v.tolist() for n, v in got.items()}
+        want = {n: [v, v] for n, v in row.items()} | {"labels": [label, label]}
+        expect.equal(stacked, want, call)
 
 
 @applies_to(encodes & has_pad_token, walk_sample)

@@ -142,8 +142,10 @@ def test_special_tokens_in_text_are_one_id(checkpoint, tokenizer, expect):
 def test_new_tokens_are_not_split(checkpoint, tokenizer, expect):
     """Tokens added with add_tokens get the next ids, are not split, decode to themselves, and count."""
     own = private(tokenizer)
-    size, taken = len(own), set(own.get_vocab().values())
+    size, base, taken = len(own), own.vocab_size, set(own.get_vocab().values())
     expect.equal(own.add_tokens(NEW), len(NEW), "tokenizer.add_tokens(new)", new=NEW)
+    value, call = own.vocab_size, "[tokenizer.add_tokens(new), tokenizer.vocab_size][-1]"
+    expect.equal(value, base, f"{call}, which leaves out what is added", new=NEW)
     numbers = own.convert_tokens_to_ids(NEW)
     expect.equal(
         numbers,

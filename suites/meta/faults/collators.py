@@ -40,6 +40,26 @@ FAULTS = [
         "t5-gated",
     ),
     Fault(
+        "choices-are-questions",
+        "Choices are counted as questions and questions as choices.",
+        edit(
+            f"{COLLATE}DataCollatorForMultipleChoice.torch_call",
+            ("v.view(batch_size, num_choices, -1)", "v.view(num_choices, batch_size, -1)"),
+        ),
+        ("test_choices_of_a_question_stay_together",),
+        "bert-sentiment",
+    ),
+    Fault(
+        "whole-labels-become-fractions",
+        "Rows whose labels are numpy's whole numbers are stacked as for a regression.",
+        edit(
+            f"{COLLATE}torch_default_data_collator",
+            ("isinstance(label, (int, np.integer))", "isinstance(label, int)"),
+        ),
+        ("test_labels_keep_their_kind",),
+        "bert-sentiment",
+    ),
+    Fault(
         "causal-padding-is-learnt",
         "A causal language model's labels count padding.",
         edit(f"{MASK}torch_call", ("= -100", "= 0")),

@@ -165,4 +165,11 @@ FAULTS = [
         ("test_a_models_settings_are_its_pipelines",),
         "gpt2-counting",
     ),
+    Fault(
+        "second-column-is-the-first",
+        "A table's second column is read as the first again.",
+        edit("pipelines.pt_utils:KeyPairDataset.__getitem__", ("[self.key2]", "[self.key1]")),
+        ("test_columns_of_a_table_are_pairs",),
+        "bert-sentiment",
+    ),
 ]

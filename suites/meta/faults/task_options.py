@@ -166,4 +166,14 @@ FAULTS = [
         ("test_pooled_features_of_a_picture",),
         "vit-random",
     ),
+    Fault(
+        "one-candidate-is-sure",
+        "A single candidate label is weighed against no other, and certain.",
+        edit(
+            "pipelines.zero_shot_classification:ZeroShotClassificationPipeline.postprocess",
+            ("if multi_label or len(candidate_labels) == 1:", "if multi_label:"),
+        ),
+        ("test_zero_shot_labels_and_texts_may_be_many",),
+        "bert-sentiment",
+    ),
 ]
