@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fixtures.applicability import Predicate, applies_to
-from fixtures.lazy import tokenizers
+from fixtures.lazy import tokenizers, transformers
 from fixtures.texts import TEXTS
 from fixtures.tokenizing import content, python_tokenizer
 
@@ -53,9 +53,20 @@ def test_python_finds_added_tokens(checkpoint, tokenizer, expect):
         row = slow(text)["input_ids"]
         found = [name for i in row for name, its in known.items() if i == its]
         expect.equal(found, want, "the added ones among tokenizer(text)['input_ids']", text=text)
-    # what strips takes the space beside it, what does not leaves none of another's
-    beside = [slow.tokenize(text) for text in ("a <l> b", "a <r> b", "a <n> b")]
-    expect.equal(beside, [["a", n, "b"] for n in ("<l>", "<r>", "<n>")], "tokenizer.tokenize(text)")
+
+
+@applies_to(Predicate("one checkpoint, beside it", lambda c: c.name == "bert-masked"))
+def test_added_tokens_strip_as_they_say(checkpoint, expect):
+    """A token takes the space on the side it says; to ByT5, whose tokens are bytes, spaces are text."""
+    own = transformers.ByT5Tokenizer()
+    own.add_tokens([tokenizers.AddedToken(n, **STRIPS.get(n, {})) for n in (*STRIPS, "<n>")])
+    for text, want in (
+        ("a <l> b", ["a", "<l>", " ", "b"]),
+        ("a <r> b", ["a", " ", "<r>", "b"]),
+        ("a <n> b", ["a", " ", "<n>", " ", "b"]),
+        ("a<w>b <w>", [*"a<w>b ", "<w>"]),
+    ):
+        expect.equal(own.tokenize(text), want, "ByT5Tokenizer().tokenize(text)", text=text)
 
 
 @applies_to(words)

@@ -32,6 +32,13 @@ FAULTS = [
         "bert-cased-tagger",
     ),
     Fault(
+        "strips-on-the-other-side",
+        "A token added to a Python tokenizer to strip the space on its right strips none.",
+        edit(f"{CLASS}tokenize", ("if tok_extended.rstrip and right:", "if False:")),
+        ("test_added_tokens_strip_as_they_say",),
+        "bert-masked",
+    ),
+    Fault(
         "odd-token-stays",
         "Two texts cut by a Python tokenizer are one token too long where an odd number is to go.",
         edit(
