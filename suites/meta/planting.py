@@ -79,8 +79,9 @@ def check_of(nodeid: str) -> str:
 
 
 def forget() -> None:
-    """Empty the caches of loaded objects, and undo what a fault left set in torch."""
+    """Empty the caches of loaded objects and of templates, and undo what a fault left set in torch."""
     torch.set_default_dtype(torch.float32)
+    import_module("transformers.utils.chat_template_utils")._compile_jinja_template.cache_clear()
     for cached in (
         loading.load_tokenizer,
         loading.load_processor,

@@ -158,6 +158,11 @@ def test_configuration_is_written_whole(checkpoint, single, expect, tmp_path):
     again.update({"initializer_range": 0.125})
     expect.equal(again.initializer_range, 0.125, "config.update({'initializer_range': 0.125})")
     expect.true(again != config, again == config, "False", "updated == config")
+    bounds = again.lowest, again.highest = float("-inf"), float("inf")
+    again.save_pretrained(tmp_path)
+    back = type(config).from_pretrained(tmp_path, **SAFE)
+    call = "config.lowest, config.highest, saved and loaded"
+    expect.equal((back.lowest, back.highest), bounds, call)
 
 
 @convention

@@ -146,7 +146,7 @@ def look_up(word: str, tags: list[str], times: int = 1, share: float = 0.5):
     Finds a word.
 
     Args:
-        word: The word
+        word: The word (choices: ["sea", "air"])
         tags: Its tags
         times: How often
         share: How much
@@ -156,15 +156,16 @@ def look_up(word: str, tags: list[str], times: int = 1, share: float = 0.5):
 @applies_to(encodes, walk_sample)
 def test_functions_are_described_as_tools(checkpoint, tokenizer, expect):
     """A function given as a tool reaches the template as the JSON schema of its signature and docstring."""
-    template = "{{ tools | tojson }}{{ 'ü' | tojson }}"
+    # blocks on lines of their own leave nothing of their lines
+    template = "  {% if tools %}\n{{ tools | tojson }}\n  {% endif %}\n{{ 'ü' | tojson }}"
     options = {"chat_template": template, "tokenize": False, "tools": [look_up]}
     got = tokenizer.apply_chat_template(list(SHORT), **options)
     schema = (
         '[{"type": "function", "function": {"name": "look_up", "description": "Finds a word.", '
-        '"parameters": {"type": "object", "properties": {"word": {"type": "string", "description": '
-        '"The word"}, "tags": {"type": "array", "items": {"type": "string"}, "description": "Its '
+        '"parameters": {"type": "object", "properties": {"word": {"type": "string", "enum": ["sea", '
+        '"air"], "description": "The word"}, "tags": {"type": "array", "items": {"type": "string"}, "description": "Its '
         'tags"}, "times": {"type": "integer", "description": "How often"}, "share": {"type": '
-        '"number", "description": "How much"}}, "required": ["word", "tags"]}}}]"ü"'
+        '"number", "description": "How much"}}, "required": ["word", "tags"]}}}]\n"ü"'
     )
     call = "tokenizer.apply_chat_template(messages, chat_template=template, tools=[look_up], tokenize=False)"
     expect.equal(got, schema, call, messages=SHORT, template=template)

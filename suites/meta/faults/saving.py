@@ -220,4 +220,14 @@ FAULTS = [
         ("test_a_configuration_is_updated_from_text",),
         "bert-masked",
     ),
+    Fault(
+        "least-becomes-greatest",
+        "A field of minus infinity is read back as infinity.",
+        edit(
+            "configuration_utils:PreTrainedConfig._encode_special_floats",
+            ('{_FLOAT_TAG_KEY: "-Infinity"}', '{_FLOAT_TAG_KEY: "Infinity"}'),
+        ),
+        ("test_configuration_is_written_whole",),
+        "bert-masked",
+    ),
 ]

@@ -71,4 +71,24 @@ FAULTS = [
         ("test_texts_of_several_bytes_end_an_answer",),
         "gpt2-counting",
     ),
+    Fault(
+        "choices-stay-in-the-words",
+        "The choices of a tool's argument stay in its description.",
+        edit(
+            "utils.chat_template_utils:get_json_schema",
+            ("enum_choices.string[: enum_choices.start()].strip()", "enum_choices.string.strip()"),
+        ),
+        ("test_functions_are_described_as_tools",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "indented-blocks-show",
+        "What indents a block of a template is part of the text.",
+        edit(
+            "utils.chat_template_utils:_cached_compile_jinja_template",
+            ("lstrip_blocks=True", "lstrip_blocks=False"),
+        ),
+        ("test_functions_are_described_as_tools",),
+        "gpt2-counting",
+    ),
 ]
