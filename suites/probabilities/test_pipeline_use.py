@@ -15,6 +15,7 @@ from fixtures.applicability import (
     head,
     light,
     own_weights,
+    room_for_pairs,
     tokenizer,
     unquantised,
 )
@@ -137,7 +138,7 @@ def test_generators_are_read_as_answers_are_asked(checkpoint, tokenizer, model, 
     expect.equal([first, *answers], classify(list(TEXTS)), f"list({call})", texts=list(TEXTS))
 
 
-@applies_to(classifies & encoder)
+@applies_to(classifies & encoder, room_for_pairs)
 def test_columns_of_a_table_are_pairs(checkpoint, tokenizer, model, expect):
     """Two columns of a table are answered as the pairs that its rows are."""
     classify = pipe("text-classification", model, tokenizer=tokenizer)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fixtures.applicability import applies_to
+from fixtures.applicability import Predicate, applies_to
 from fixtures.texts import TEXTS, sentences, texts
 from fixtures.tokenizer_files import encodes, fast, has_pad_token, translates
 from fixtures.tokenizing import impatient, interrupted, masks_of, padded, private, some_pad_token
@@ -94,6 +94,12 @@ def test_default_padding_side(checkpoint, tokenizer, expect):
         texts=TRIO,
         masks=masks_of(tokenizer),
     )
+
+
+@applies_to(Predicate("Llama's pieces, which name no side", lambda c: c.name == "llama-spm-only"))
+def test_llama_pads_on_the_left(checkpoint, tokenizer, expect):
+    """Where no file says otherwise Llama's tokenizer pads before the text, behind which its model writes on."""
+    expect.equal(tokenizer.padding_side, "left", "tokenizer.padding_side")
 
 
 @applies_to(encodes & has_pad_token)

@@ -77,4 +77,5 @@ FAULTS = [
     Fault("ends-stay-as-loaded", "add_bos_token and add_eos_token that are set do nothing", method(fast_class, "update_post_processor", lambda o, self: None), ("test_ends_can_be_switched",), "llama-chat"),
     Fault("llama-always-puts-a-space-in-front", "add_prefix_space=False is ignored", space_in_front, ("test_no_space_is_put_in_front_unless_asked",), "llama-spm-only"),
     Fault("vocabulary-counts-the-added", "vocab_size counts tokens that were added", edit("tokenization_utils_tokenizers:TokenizersBackend.vocab_size", ("with_added_tokens=False", "with_added_tokens=True")), ("test_new_tokens_are_not_split",), "bert-sentiment"),
+    Fault("llama-pads-behind", "LlamaTokenizer pads on the right unless told", lambda patch: patch.setattr("transformers.LlamaTokenizer.padding_side", "right"), ("test_llama_pads_on_the_left",), "llama-spm-only"),
 ]  # fmt: skip
