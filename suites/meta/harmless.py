@@ -117,7 +117,7 @@ def reversed_encoding(patch: Patch) -> None:
     init = transformers.BatchEncoding.__init__
 
     def __init__(self: Any, data: Any = None, *args: Any, **options: Any) -> None:
-        init(self, dict(reversed((data or {}).items())), *args, **options)
+        init(self, dict(reversed([*(data or {}).items()])), *args, **options)
 
     patch.setattr(transformers.BatchEncoding, "__init__", __init__)
 
