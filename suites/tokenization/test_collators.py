@@ -9,10 +9,11 @@ import pytest
 from fixtures.applicability import applies_to, walk_sample
 from fixtures.lazy import numpy, torch, transformers
 from fixtures.texts import TEXTS
-from fixtures.tokenizer_files import encodes, has_mask_token, has_pad_token
+from fixtures.tokenizer_files import encodes, fast, has_mask_token, has_pad_token
 from fixtures.tokenizing import private
 
 PAIR = [TEXTS["contractions"], "a"]
+KINDS = ("pt", "np")
 UNCOUNTED = -100  # torch.nn.functional.cross_entropy's ignore_index
 SURE = 5.0  # standard deviations: one drawing in two million is farther out
 
@@ -36,11 +37,13 @@ def test_batches_for_training_are_padded(checkpoint, tokenizer, expect, side):
         labels = [list(range(1, len(row["input_ids"]) + 1)) for row in rows]
         told = [{**row, "labels": each} for row, each in zip(rows, labels, strict=True)]
         # without a word about padding it is to the longest, whatever could be
-        got = getattr(transformers, name)(own, max_length=4 * long)(told)
+        collate = getattr(transformers, name)(own, max_length=4 * long)
         gaps = [[UNCOUNTED] * (long - len(each)) for each in labels]
         ends = zip(labels, gaps, strict=True)
         padded = [each + gap if side == "right" else gap + each for each, gap in ends]
-        expect.equal(got, want | {"labels": padded}, call.format(name=name, labels="labels"))
+        for kind in KINDS:
+            got = collate(told, return_tensors=kind)
+            expect.equal(got, want | {"labels": padded}, call.format(name=name, labels="labels"))
 
 
 @applies_to(encodes & has_pad_token, walk_sample)
@@ -78,16 +81,37 @@ def test_labels_keep_their_kind(checkpoint, tokenizer, expect):
 
 
 @applies_to(encodes & has_pad_token, walk_sample)
-def test_language_models_learn_their_input(checkpoint, tokenizer, expect):
-    """Without masks, labels are the ids themselves, and -100 where padding is."""
-    collate = transformers.DataCollatorForLanguageModeling(tokenizer, mlm=False)
-    want = dict(tokenizer(PAIR, padding=True))
-    labels = [
-        [UNCOUNTED if i == tokenizer.pad_token_id else i for i in row] for row in want["input_ids"]
-    ]
-    got = collate([dict(tokenizer(text)) for text in PAIR])
-    call = "DataCollatorForLanguageModeling(tokenizer, mlm=False)(rows)"
-    expect.equal(got, want | {"labels": labels}, call)
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_language_models_learn_their_input(checkpoint, tokenizer, expect, side):
+    """Without masks, labels are the ids themselves, and -100 where padding is, whatever form the rows have."""
+    own = private(tokenizer)
+    own.padding_side = side
+    collate = transformers.DataCollatorForLanguageModeling(own, mlm=False)
+    want = dict(own(PAIR, padding=True))
+    ids = want["input_ids"]
+    labels = [[UNCOUNTED if i == own.pad_token_id else i for i in row] for row in ids]
+    rows = [dict(own(text)) for text in PAIR]
+    call = "DataCollatorForLanguageModeling(tokenizer, mlm=False)({rows}, return_tensors={kind!r})"
+    for kind in KINDS:
+        for order in (1, -1):  # the longer row first, and last
+            asked = call.format(rows="rows", kind=kind)
+            wanted = {name: value[::order] for name, value in want.items()}
+            told = {"labels": labels[::order]}
+            expect.equal(collate(rows[::order], return_tensors=kind), wanted | told, asked)
+            got = collate([row["input_ids"] for row in rows[::order]], return_tensors=kind)
+            asked = call.format(rows="ids of rows", kind=kind)
+            expect.equal(got, {"input_ids": ids[::order]} | told, asked)
+
+
+def drawn_by(collate, rows):
+    """Collated rows as tensors, drawn from one seed."""
+    before = numpy.random.get_state()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        numpy.random.seed(0)
+        got = collate(rows)
+    numpy.random.set_state(before)
+    return {name: torch.as_tensor(value) for name, value in got.items()}
 
 
 @applies_to(encodes & has_pad_token & has_mask_token, walk_sample)
@@ -99,12 +123,10 @@ def test_masked_models_learn_what_is_masked(checkpoint, tokenizer, expect):
     row = {"input_ids": [*tokenizer("a")["input_ids"], *(ordinary * 700)[:700]]}
     ids = torch.tensor([row["input_ids"]])
     special = torch.isin(ids, torch.tensor(sorted(named)))
-    for share in (0.15, 1.0):
-        collate = transformers.DataCollatorForLanguageModeling(tokenizer, mlm_probability=share)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            got = collate([row])
-        call = f"DataCollatorForLanguageModeling(tokenizer, mlm_probability={share})([row])"
+    for share, kind in ((0.15, "pt"), (1.0, "pt"), (0.5, "np")):
+        options = {"mlm_probability": share, "return_tensors": kind}
+        got = drawn_by(transformers.DataCollatorForLanguageModeling(tokenizer, **options), [row])
+        call = f"DataCollatorForLanguageModeling(tokenizer, **{options})([row])"
         value, labels = got["input_ids"], got["labels"]
         drawn = labels != UNCOUNTED
         expect.equal(labels[drawn], ids[drawn], f"{call}['labels'] where they are not -100")
@@ -120,6 +142,55 @@ def test_masked_models_learn_what_is_masked(checkpoint, tokenizer, expect):
             near = SURE * sqrt(wanted * (1 - wanted) / count) + 1 / len(tokenizer)
             holds = abs(found - wanted) <= near
             expect.true(holds, found, f"{wanted} within {near:.3g}", f"share {name} by {call}")
+
+
+@pytest.mark.filterwarnings("ignore:Random token replacement")
+@applies_to(fast & encodes & has_pad_token & has_mask_token, walk_sample)
+@pytest.mark.parametrize("kind", KINDS)
+def test_whole_words_are_drawn(checkpoint, tokenizer, expect, kind):
+    """With whole words, pieces that touch share their fate, a share of 1 draws all, and what is drawn is masked."""
+    told = {"return_special_tokens_mask": True, "return_offsets_mapping": True}
+    text = "Konstantinopolitan antidisestablishes Anneliesebeth Madridista " * 4
+    row = dict(tokenizer(text, **told))
+    ids, special = (torch.tensor(row[name]) for name in ("input_ids", "special_tokens_mask"))
+    places = torch.tensor(row["offset_mapping"])
+    touches = (places[1:, 0] == places[:-1, 1]) & ((special[1:] + special[:-1]) == 0)
+    for share in (0.5, 1.0):
+        options = {"whole_word_mask": True, "mlm_probability": share, "return_tensors": kind}
+        got = drawn_by(transformers.DataCollatorForLanguageModeling(tokenizer, **options), [row])
+        value, labels = got["input_ids"][0], got["labels"][0]
+        drawn, call = (
+            labels != UNCOUNTED,
+            f"DataCollatorForLanguageModeling(tokenizer, **{options})([row])",
+        )
+        expect.equal(
+            drawn[1:][touches],
+            drawn[:-1][touches],
+            f"{call}['labels'] != -100, of pieces and those before",
+            text=text,
+        )
+        expect.equal(
+            labels[drawn], ids[drawn], f"{call}['labels'] where they are not -100", text=text
+        )
+        wanted = torch.where(drawn, tokenizer.mask_token_id, ids)
+        expect.equal(value, wanted, f"{call}['input_ids']", text=text)
+    expect.equal(drawn.long(), 1 - special, f"{call}['labels'] != -100", text=text)
+
+
+@applies_to(encodes & has_mask_token, walk_sample)
+@pytest.mark.parametrize("kind", KINDS)
+def test_draws_of_a_seed_are_repeated(checkpoint, tokenizer, expect, kind):
+    """A collator of one seed draws what another of that seed draws, and other than one of another seed."""
+    row = {"input_ids": [*tokenizer("a")["input_ids"], *range(200)]}
+    options = {"mlm_probability": 0.5, "return_tensors": kind}
+    first, again, other = (
+        transformers.DataCollatorForLanguageModeling(tokenizer, seed=seed, **options)([row])
+        for seed in (3, 3, 4)
+    )
+    call = f"DataCollatorForLanguageModeling(tokenizer, seed=3, **{options})([row])"
+    expect.equal(again, first, call)
+    differs = (torch.as_tensor(first["labels"]) != torch.as_tensor(other["labels"])).any()
+    expect.true(bool(differs), "the same labels", "other labels", call.replace("3", "4"))
 
 
 @applies_to(encodes, walk_sample)

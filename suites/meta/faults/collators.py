@@ -102,4 +102,65 @@ FAULTS = [
         ("test_rows_side_by_side_are_told_apart",),
         "bert-sentiment",
     ),
+    Fault(
+        "array-labels-padded-behind",
+        "Labels of tokens in arrays are padded behind, whichever side the rows are.",
+        edit(
+            f"{COLLATE}DataCollatorForTokenClassification.numpy_call",
+            ('padding_side == "right"', "padding_side"),
+        ),
+        ("test_batches_for_training_are_padded",),
+        "bert-sentiment",
+    ),
+    Fault(
+        "bare-ids-padded-behind",
+        "Rows of ids alone are padded behind, whichever side is asked for.",
+        edit(f"{COLLATE}_torch_collate_batch", ('padding_side == "right"', "padding_side")),
+        ("test_language_models_learn_their_input",),
+        "bert-sentiment",
+    ),
+    Fault(
+        "arrays-learn-padding",
+        "Padding in arrays counts as something to learn.",
+        edit(
+            f"{MASK}numpy_call",
+            ("labels[labels == self.tokenizer.pad_token_id] = -100", "pass"),
+        ),
+        ("test_language_models_learn_their_input",),
+        "bert-sentiment",
+    ),
+    Fault(
+        "arrays-always-masked",
+        "All that is drawn from arrays is masked, none kept or replaced.",
+        edit(f"{MASK}numpy_mask_tokens", ("self.mask_replace_prob == 1", "True")),
+        ("test_masked_models_learn_what_is_masked",),
+        "bert-sentiment",
+    ),
+    Fault(
+        "pieces-drawn-alone",
+        "Of a word that is drawn as a whole, its first piece is masked alone.",
+        edit(
+            f"{MASK}_whole_word_mask",
+            ("np.any(same_word & mask[:, None, :], axis=2)", "mask"),
+        ),
+        ("test_whole_words_are_drawn",),
+        "bert-sentiment",
+    ),
+    Fault(
+        "first-word-never-drawn",
+        "The word behind the first special token is never drawn.",
+        edit(
+            f"{MASK}_calc_word_ids_and_prob_mask",
+            ("prev_token_special == 1", "prev_token_special == 2"),
+        ),
+        ("test_whole_words_are_drawn",),
+        "roberta-masked",
+    ),
+    Fault(
+        "collator-seed-ignored",
+        "A collator draws anew whatever seed it was given.",
+        edit(f"{MASK}get_generator", ("manual_seed(seed)", "manual_seed(torch.seed())")),
+        ("test_draws_of_a_seed_are_repeated",),
+        "bert-sentiment",
+    ),
 ]
