@@ -159,7 +159,7 @@ def mark_known(item: pytest.Item, name: str) -> None:
         if known.covers(checkpoint, case):
             item.add_marker(
                 pytest.mark.xfail(
-                    strict=strict and not known.sometimes, reason=f"{known.reason} ({known.link})"
+                    strict=strict and known.is_exact(), reason=f"{known.reason} ({known.link})"
                 )
             )
     if not strict and is_load(item):

@@ -221,3 +221,30 @@ def test_drafted_samples_follow_the_model(checkpoint, model, expect, drafter):
     value, near = sum(drawn) / len(drawn), f"1/3 within {allowed:.3f}"
     call = f"share of the first tokens, half as likely as the second, in {call}"
     expect.true(abs(value - 1 / 3) <= allowed, value, near, call, prompt=prompt)
+
+
+def leaning(first, second, marker):
+    """A processor: the model leans to the first token by 6 to 4, a drafter to the second by 9 to 1."""
+
+    def processed(ids, scores):
+        drafts = bool((scores[:, marker] > MARKED / 2).all())
+        scores = torch.full_like(scores, -math.inf)
+        scores[:, first] = math.log(0.1 if drafts else 0.6)
+        scores[:, second] = math.log(0.9 if drafts else 0.4)
+        return scores
+
+    return processed
+
+
+@applies_to(generates, text_model, light, options_sample, roomy, uncapped)
+def test_drafts_are_weighed_as_told(checkpoint, model, expect):
+    """assistant_ensemble_weight w takes the likeliest token of w * p(model) + (1 - w) * p(drafter) where one is drafted."""
+    marker, first, second = ordinary_ids(checkpoint)[:3]
+    own = {"logits_processor": [leaning(first, second, marker)], "eos_token_id": None}
+    own |= {"max_new_tokens": 6, "assistant_model": marked(model, marker)}
+    # two are drafted, and the model's own choice follows them
+    for weight, wanted in ((0.9, [first] * 6), (0.1, [second, second, first] * 2)):
+        settings = {"assistant_ensemble_weight": weight}
+        out = generate(model, checkpoint, [[first, second] * 2], **settings, **own)
+        call = f"new tokens of model.generate(..., assistant_model=helper, **{settings})"
+        expect.equal(out.sequences[0].tolist()[-6:], wanted, call)

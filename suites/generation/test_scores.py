@@ -55,9 +55,11 @@ def meant(name, tokens):
         "text": [one, two],
         "likely": end,
         "words of one": [three, other],
-        "words": [[one, two], [three], [two, one, one], [two, two], [three, one]],
+        # first one longer than any text here: the others are still to be looked at
+        "words": [[one] * 12, [one, two], [three], [two, one, one], [two, two], [three, one]],
         # of one token, of two and of three, in and beyond the text
         "biases": [
+            [[two] * 12, 1.0],
             [[one], -2.5],
             [[one, two], 4.0],
             [[two, one], 3.0],

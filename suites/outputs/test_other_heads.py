@@ -152,6 +152,7 @@ def test_loss_follows_the_labels(checkpoint, dtype, expect, tmp_path):
     for other, targets, loss in (
         (several, yes_or_no, functional.binary_cross_entropy_with_logits),
         (one, numbers, lambda logits, wanted: functional.mse_loss(logits[:, 0], wanted)),
+        (one, numbers[:, None], functional.mse_loss),
         (told, yes_or_no, functional.mse_loss),
     ):
         model = fresh_model(other, dtype=dtype)

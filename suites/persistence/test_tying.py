@@ -188,22 +188,6 @@ def test_new_rows_are_the_mean(checkpoint, fresh, expect):
         expect.close(added, wanted, near, f"({call}, model.{name}().weight[{len(old)}:])[1]")
 
 
-@applies_to(text_model, model_type("bert", "roberta", "distilbert"), small, one_each)
-def test_resizing_keeps_the_bias_of_a_head_of_its_own(checkpoint, expect):
-    """Where input and output are two matrices, more rows leave the old tokens' scores as they were."""
-    settings = checkpoint.stated() | {"tie_word_embeddings": False}
-    config = transformers.AutoConfig.for_model(**settings)
-    model = transformers.AutoModelForMaskedLM.from_config(config).float().eval()
-    bias = model.get_output_embeddings().bias
-    torch.nn.init.normal_(bias)
-    inputs, size = batch(checkpoint, [9, 9]), len(bias)
-    before = run(model, inputs).logits
-    model.resize_token_embeddings(size + 3)
-    call = f"(model.resize_token_embeddings({size + 3}), model(**inputs))[1].logits"
-    value, exact = run(model, inputs).logits[..., :size], 1e-5 * float(before.abs().max())
-    expect.close(value, before, exact, f"{call}[..., :{size}]", inputs=inputs)
-
-
 WRITERS = {
     "bert": ("BertForMaskedLM", "BertForPreTraining", "BertLMHeadModel"),
     "roberta": ("RobertaForMaskedLM", "RobertaForCausalLM"),
@@ -216,6 +200,44 @@ WRITERS = {
     "mbart": ("MBartForConditionalGeneration", "MBartForCausalLM"),
 }
 ENCODES = {"is_decoder": False, "add_cross_attention": False}
+
+
+@applies_to(text_model, model_type(*WRITERS), small, one_each)
+def test_resizing_keeps_a_head_of_its_own(checkpoint, expect):
+    """Where input and output are two matrices, both get more rows, and the old tokens' scores stay as they were."""
+    settings = checkpoint.stated() | ENCODES | {"tie_word_embeddings": False}
+    kind = getattr(transformers, WRITERS[checkpoint.model_type][0])
+    model = kind(transformers.AutoConfig.for_model(**settings)).float().eval()
+    head = model.get_output_embeddings()
+    size = len(head.weight)
+    if head.bias is not None:
+        torch.nn.init.normal_(head.bias)
+    inputs = batch(checkpoint, [9, 9])
+    before = run(model, inputs).logits
+    model.resize_token_embeddings(size + 3, pad_to_multiple_of=16)
+    call = f"(model.resize_token_embeddings({size + 3}, pad_to_multiple_of=16), model(**inputs))[1].logits"
+    after, exact = run(model, inputs).logits, 1e-5 * float(before.abs().max())
+    rows = -(-(size + 3) // 16) * 16
+    expect.equal(after.shape[-1], rows, f"{call}.shape[-1]", inputs=inputs)
+    expect.close(after[..., :size], before, exact, f"{call}[..., :{size}]", inputs=inputs)
+
+
+@applies_to(text_model, model_type("bert", "llama", "mistral", "bart", "mbart"), small, one_each)
+def test_padding_may_be_cut_off(checkpoint, expect):
+    """A padding token that is the last may be cut off: what is left is embedded as before."""
+    size = checkpoint.config["vocab_size"]
+    settings = checkpoint.stated() | ENCODES | {"pad_token_id": size - 1}
+    kind = getattr(transformers, WRITERS[checkpoint.model_type][0])
+    model = kind(transformers.AutoConfig.for_model(**settings)).float().eval()
+    inputs = {name: value.clone() for name, value in batch(checkpoint, [9, 9]).items()}
+    for name in ("input_ids", "decoder_input_ids"):
+        if name in inputs:
+            inputs[name] = inputs[name] % (size - 1)
+    before = run(model, inputs).logits
+    model.resize_token_embeddings(size - 1)
+    call = f"(model.resize_token_embeddings({size - 1}), model(**inputs))[1].logits"
+    value, exact = run(model, inputs).logits, 1e-5 * float(before.abs().max())
+    expect.close(value, before[..., :-1], exact, call, inputs=inputs)
 
 
 @applies_to(model_type(*WRITERS), small, one_each)

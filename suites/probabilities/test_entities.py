@@ -85,7 +85,15 @@ def test_windows_find_the_entities_of_the_text(checkpoint, tokenizer, model, exp
 @applies_to(fast, words_are_pieces, head("TokenClassification"), light, offers(TASK))
 def test_unknown_words_are_their_text(checkpoint, tokenizer, model, expect):
     """A word that the vocabulary cannot spell is a word of its own, and shown as the text has it."""
-    text = "Madrid \u16a0\u16a0 \u16a1\u16a1\u16a1 Madrid"
-    tag_of = torch.full((len(tokenizer),), TAGS.index("I-A"))
-    rows = tagger(model, tokenizer, tag_of, aggregation_strategy="first")(text)
-    expect.equal([row["word"].lower() for row in rows], [text.lower()], f"{CALL})(text)", text=text)
+    words = ["Madrid", "\u16a0\u16a0", "\u16a1\u16a1\u16a1", "Madrid"]
+    text, tag_of = " ".join(words), torch.full((len(tokenizer),), TAGS.index("I-A"))
+    # two unknown words are one entity, or two
+    for tag in ("I-A", "I-B", "B-B"):
+        tag_of[tokenizer.unk_token_id] = TAGS.index(tag)
+        ids = [tokenizer(word, add_special_tokens=False)["input_ids"][0] for word in words]
+        spelled = groups([TAGS[tag_of[i]] for i in ids])
+        wanted = [(group, " ".join(words[a : b + 1]).lower()) for group, a, b in spelled]
+        rows = tagger(model, tokenizer, tag_of, aggregation_strategy="first")(text)
+        found = [(row["entity_group"], row["word"].lower()) for row in rows]
+        call = f"{CALL}, aggregation_strategy='first')(text), unknown words tagged {tag}"
+        expect.equal(found, wanted, call, text=text)

@@ -19,11 +19,13 @@ from fixtures.applicability import (
     tokenizer,
     unquantised,
 )
+from fixtures.ids import batch
 from fixtures.images import gradient
 from fixtures.lazy import torch, transformers
 from fixtures.loading import SAFE, dtype_argument
+from fixtures.oracle import own_tolerance
 from fixtures.pipelines import continues_text, offers, pipe
-from fixtures.tokenizer_files import has_mask_token
+from fixtures.tokenizer_files import has_mask_token, has_pad_token
 from fixtures.tolerance import allowed_softmax
 
 TEXT = "I really enjoyed this course!"
@@ -48,6 +50,8 @@ answers = light & (
     | (head("ImageClassification") & colour_processor)
     | continues_text
 )
+# a decoder would have to be told which token is padding
+side_by_side = head("ImageClassification") | (encoder & has_pad_token)
 classifies = tokenizer & head("SequenceClassification") & light & offers("text-classification")
 
 
@@ -89,6 +93,22 @@ def test_options_are_given_once_or_each_time(checkpoint, parts, model, expect):
         value = own(question, function_to_apply="softmax", top_k=1)
         wanted = ask(question, function_to_apply="softmax", top_k=1)
         expect.equal(value, wanted, call, options=options)
+
+
+@applies_to(answers, side_by_side)
+def test_questions_in_a_batch_are_answered_alike(checkpoint, parts, model, expect):
+    """Questions of different lengths, answered side by side, get what each gets alone, in order."""
+    task, options, question = asked(checkpoint, parts)
+    ask = pipe(task, model, **parts)
+    longer = gradient((30, 60)) if checkpoint.kind == "vision" else f"{TEXTS[2]} {question}"
+    questions = [question, longer, question]
+    alone = [split(flat(ask(each, **options))) for each in questions]
+    near = 2 * own_tolerance(checkpoint, batch(checkpoint))["logits"] + allowed_softmax(alone[0][1])
+    together = [split(flat(rows)) for rows in ask(questions, batch_size=3, **options)]
+    call = f"pipeline({task!r}, ...)(questions, batch_size=3, **options)"
+    for (words, value), (wanted, numbers) in zip(together, alone, strict=True):
+        expect.equal(words, wanted, call, options=options)
+        expect.close(value, numbers, near, call, options=options)
 
 
 @applies_to(answers)

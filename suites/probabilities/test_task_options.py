@@ -100,6 +100,13 @@ def test_targets_are_tokens_or_begin_with_one(checkpoint, tokenizer, model, expe
     call = f"pipeline('{FILLING}', ...)(text, targets={target!r})"
     value = [row["token"] for row in fill(text, targets=target)]
     expect.equal(value, pieces[:1], call, text=text)
+    named = set(tokenizer.all_special_tokens)
+    several = [token for token in sorted(tokenizer.get_vocab()) if token not in named][:4]
+    best = fill(text, targets=several)
+    for most in (1, 2, 9):
+        call = f"pipeline('{FILLING}', ...)(text, targets=targets, top_k={most})"
+        value = fill(text, targets=several, top_k=most)
+        expect.equal(value, best[:most], call, text=text, targets=several)
     options = {"tokenizer_kwargs": CUT}
     text = f"Hello {tokenizer.mask_token}, {TEXT}"
     inputs = tokenizer(text, return_tensors="pt", **CUT)
@@ -183,6 +190,33 @@ def test_zero_shot_labels_and_texts_may_be_many(checkpoint, tokenizer, model, ex
     value = torch.tensor(classify(TEXT, candidate_labels=names[:1])["scores"])
     said = f"{call}(text, {names[:1]})['scores'], the one label against its not being so"
     expect.close(value, each[True][:1], allowed_softmax(logits), said, text=TEXT)
+
+
+@applies_to(
+    fast,
+    head("SequenceClassification"),
+    encoder,
+    several,
+    room_for_pairs,
+    light,
+    offers("zero-shot-classification"),
+)
+def test_zero_shot_cuts_the_text(checkpoint, tokenizer, model, expect):
+    """Of a text that is too long for its hypothesis the end is left out, of the hypothesis nothing."""
+    classify = pipe("zero-shot-classification", model, tokenizer=tokenizer)
+    name, template = "a journey to school", "This text is about {}."
+    cut = {"max_length": len(tokenizer(TEXT, template.format(name))["input_ids"]) - 2}
+    classify.tokenizer.model_max_length = cut["max_length"]
+    encoded = tokenizer(
+        TEXT, template.format(name), truncation="only_first", return_tensors="pt", **cut
+    )
+    logits = logits_of(model, encoded)[0].float()
+    names = {label.lower(): int(i) for i, label in checkpoint.config["id2label"].items()}
+    entailed = next((i for label, i in names.items() if label.startswith("entail")), -1)
+    wanted = logits[[-1 if entailed == 0 else 0, entailed]].softmax(-1)[1:]
+    row = classify(TEXT, candidate_labels=[name], hypothesis_template=template)
+    call = f"(setattr(tokenizer, 'model_max_length', {cut['max_length']}), pipeline('zero-shot-classification', ...)(text, [{name!r}]))[1]"
+    expect.close(torch.tensor(row["scores"]), wanted, allowed_softmax(logits), call, text=TEXT)
 
 
 @applies_to(tokenizer, encoder, base, light, offers("feature-extraction"))

@@ -97,11 +97,14 @@ def test_tools_and_variables_reach_the_template(checkpoint, tokenizer, expect):
 def test_given_template_wins(checkpoint, tokenizer, expect):
     """A template given in the call is used instead of the tokenizer's, with all that is given to it."""
     template = (
-        "{% for m in messages %}[{{ m.role }}|{{ m.content }}|{{ m.calls | tojson }}]{% endfor %}{{ word | tojson }}"
+        "{% for m in messages %}[{{ m.role }}|{{ m.content }}|{{ m.calls | tojson }}|{{ m.none | tojson }}"
+        "{{ m.zero }}{{ m.no }}]{% endfor %}{{ word | tojson }}"
         "{{ tools | tojson }}{{ documents[0].text }}"
     )
     calls = [{"zeta": {"b": None, "a": "x"}, "alpha": 1}]
-    messages = [{"role": "user", "content": "a<b", "calls": calls}]
+    # what is empty, zero or false is said, too
+    empty = {"none": [], "zero": 0, "no": False}
+    messages = [{"role": "user", "content": "a<b", "calls": calls, **empty}]
     given = {
         "word": {"z": None, "a": [None, 1.5, True]},
         "tools": list(TOOLS),
@@ -109,7 +112,7 @@ def test_given_template_wins(checkpoint, tokenizer, expect):
     }
     got = tokenizer.apply_chat_template(messages, chat_template=template, tokenize=False, **given)
     written = [json.dumps(x, ensure_ascii=False) for x in (calls, given["word"], given["tools"])]
-    want = "[user|a<b|{}]{}{}naïve & <b>".format(*written)
+    want = "[user|a<b|{}|[]0False]{}{}naïve & <b>".format(*written)
     call = (
         "tokenizer.apply_chat_template(messages, chat_template=template, tokenize=False, **given)"
     )

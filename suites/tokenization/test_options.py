@@ -6,7 +6,14 @@ import itertools
 
 import pytest
 
-from fixtures.applicability import Predicate, applies_to, convention, model_type, trait
+from fixtures.applicability import (
+    Predicate,
+    applies_to,
+    convention,
+    model_type,
+    trait,
+    walk_sample,
+)
 from fixtures.loading import fresh_tokenizer
 from fixtures.reference.unigram import SPACE
 from fixtures.texts import TEXTS
@@ -110,6 +117,20 @@ def test_targets_are_texts_too(checkpoint, tokenizer, expect):
     )
     got, call = tokenizer(text_target=LONG), "tokenizer(text_target=target)"
     expect.equal(dict(got), dict(want), call, target=LONG)
+    cut = {"truncation": True, "max_length": 6}
+    labels = tokenizer(LONG, text_target=LONG, **cut)["labels"]
+    call = "tokenizer(text, text_target=text, **options)['labels']"
+    expect.equal(labels, tokenizer(LONG, **cut)["input_ids"], call, text=LONG, options=cut)
+
+
+@applies_to(fast, ~frames_targets, walk_sample)
+def test_targets_have_a_maximum_of_their_own(checkpoint, tokenizer, expect):
+    """max_target_length cuts the target alone, max_length the text."""
+    options = {"truncation": True, "max_length": 8, "max_target_length": 5}
+    got = tokenizer(LONG, text_target=LONG, **options)
+    want = [tokenizer(LONG, truncation=True, max_length=n)["input_ids"] for n in (8, 5)]
+    call = "tokenizer(text, text_target=text, **options)"
+    expect.equal([got["input_ids"], got["labels"]], want, call, text=LONG, options=options)
 
 
 @applies_to(encodes)

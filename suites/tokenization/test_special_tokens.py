@@ -350,11 +350,12 @@ def test_special_tokens_can_be_split(checkpoint, tokenizer, expect):
             "tokenizer(text, add_special_tokens=False, split_special_tokens=True)['input_ids']",
             text=f"a {token} b",
         )
-        again = content(tokenizer, f"a {token} b")
-        expect.true(
-            number in again,
-            again,
-            f"{number} again in the next call",
-            "tokenizer(text, add_special_tokens=False)['input_ids']",
-            text=f"a {token} b",
-        )
+        text = f"a {token} b"
+        for call, again in {
+            "tokenizer.encode(text, add_special_tokens=False)": tokenizer.encode(
+                text, add_special_tokens=False
+            ),
+            "tokenizer(text, add_special_tokens=False)['input_ids']": content(tokenizer, text),
+        }.items():
+            holds = number in again
+            expect.true(holds, again, f"{number} again in the next call", call, text=text)

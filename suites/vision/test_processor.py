@@ -334,3 +334,8 @@ def test_small_images_are_framed(checkpoint, processor, expect):
         wanted = np.asarray(central(image, width, height)).transpose(2, 0, 1)
         call = f"processor(image, do_center_crop=True, crop_size={options['crop_size']}, ...)['pixel_values'][0]"
         expect.equal(value.astype(int).tolist(), wanted.tolist(), call, image=source(image))
+        framed = options | {"do_rescale": True, "do_normalize": True}
+        value, wanted = pixels(processor, image, **framed), expected(checkpoint, [image], **framed)
+        call = "processor(image, return_tensors='pt', **options)['pixel_values']"
+        near = allowed(checkpoint, **framed)
+        expect.close(value, wanted, near, call, image=source(image), options=framed)
