@@ -145,4 +145,17 @@ FAULTS = [
         ("test_drafted_states_are_the_plain_ones",),
         "gpt2-counting",
     ),
+    Fault(
+        "drafter-is-weighed-as-the-model",
+        "The weight of the model is the drafter's, and the other way round.",
+        edit(
+            DECODE,
+            (
+                "assistant_ensemble_weight * p_probs + (1.0 - assistant_ensemble_weight) * q_probs",
+                "assistant_ensemble_weight * q_probs + (1.0 - assistant_ensemble_weight) * p_probs",
+            ),
+        ),
+        ("test_drafts_are_weighed_as_told",),
+        "gpt2-counting",
+    ),
 ]

@@ -212,4 +212,11 @@ FAULTS = [
         ("test_loss_follows_the_labels",),
         "t5-random",
     ),
+    Fault(
+        "column-of-numbers-is-spread",
+        "A column of numbers to learn is compared with every row.",
+        edit(f"{LOSS}ForSequenceClassificationLoss", ("labels.squeeze()", "labels")),
+        ("test_loss_follows_the_labels",),
+        "llama-bytes",
+    ),
 ]

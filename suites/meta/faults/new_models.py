@@ -84,7 +84,7 @@ FAULTS = [
         "resized-head-loses-its-bias",
         "A masked language model that is not tied forgets its bias when it learns new tokens.",
         bias_left_behind,
-        ("test_resizing_keeps_the_bias_of_a_head_of_its_own",),
+        ("test_resizing_keeps_a_head_of_its_own",),
         "distilbert-random",
     ),
     Fault(
@@ -153,6 +153,30 @@ FAULTS = [
             ),
         ),
         ("test_heads_hand_on_what_they_are_given", "test_embeddings_equal_ids"),
+        "bert-random",
+    ),
+    Fault(
+        "own-head-is-not-rounded-up",
+        "Rows are added up to a multiple to the input, not to an output of its own.",
+        edit(
+            "modeling_utils:PreTrainedModel._resize_token_embeddings",
+            (
+                "else:\n            new_num_tokens = new_embeddings.weight.shape[0]",
+                "else:\n            pass",
+            ),
+        ),
+        ("test_resizing_keeps_a_head_of_its_own",),
+        "llama-bytes",
+    ),
+    Fault(
+        "padding-beyond-the-end",
+        "A padding token that is cut off is still looked for.",
+        edit(
+            "modeling_utils:PreTrainedModel._get_resized_embeddings",
+            # once where memory is sharded, once where it is not
+            *[("(new_num_tokens - 1) < old_emb", "new_num_tokens < old_emb")] * 2,
+        ),
+        ("test_padding_may_be_cut_off",),
         "bert-random",
     ),
 ]

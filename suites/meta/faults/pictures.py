@@ -53,4 +53,18 @@ FAULTS = [
         ("test_a_file_is_seen_upright",),
         "vit-shapes",
     ),
+    Fault(
+        "frame-is-zero",
+        "What frames a small picture is put there when all else is done.",
+        edit(
+            "image_processing_backends:PilBackend._preprocess",
+            ("image = self.center_crop(image, crop_size)", "pass"),
+            (
+                "processed_images.append(image)",
+                "processed_images.append(self.center_crop(image, crop_size) if do_center_crop else image)",
+            ),
+        ),
+        ("test_small_images_are_framed",),
+        "deit-shapes",
+    ),
 ]

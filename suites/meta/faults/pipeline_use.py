@@ -172,4 +172,14 @@ FAULTS = [
         ("test_columns_of_a_table_are_pairs",),
         "bert-sentiment",
     ),
+    Fault(
+        "padding-is-tagged",
+        "Padding of a batch counts as a token like others.",
+        edit(
+            "pipelines.base:pad_collate_fn",
+            ('{"p_mask", "special_tokens_mask"}', '{"p_mask"}'),
+        ),
+        ("test_questions_in_a_batch_are_answered_alike",),
+        "bert-cased-tagger",
+    ),
 ]

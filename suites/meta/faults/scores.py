@@ -344,4 +344,11 @@ FAULTS = [
         ("test_scores_equal_textbook",),
         "gpt2-counting",
     ),
+    Fault(
+        "long-sequence-ends-the-list",
+        "A biased sequence longer than the text keeps those behind it from being looked at.",
+        edit(f"{PROCESS}SequenceBiasLogitsProcessor.__call__", ("continue", "break")),
+        ("test_scores_equal_textbook",),
+        "gpt2-counting",
+    ),
 ]

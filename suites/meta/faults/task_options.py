@@ -176,4 +176,23 @@ FAULTS = [
         ("test_zero_shot_labels_and_texts_may_be_many",),
         "bert-sentiment",
     ),
+    Fault(
+        "targets-are-the-count",
+        "As many answers are given as there are targets, however few are asked for.",
+        edit(
+            f"{MASKS}postprocess", ("target_ids.shape[0] < top_k", "target_ids.shape[0] != top_k")
+        ),
+        ("test_targets_are_tokens_or_begin_with_one",),
+        "roberta-masked",
+    ),
+    Fault(
+        "hypothesis-is-cut",
+        "Of a long text and its hypothesis the hypothesis is cut.",
+        edit(
+            f"{GUESSES}ZeroShotClassificationPipeline._parse_and_tokenize",
+            ("truncation=truncation", 'truncation="only_second"'),
+        ),
+        ("test_zero_shot_cuts_the_text",),
+        "bert-sentiment",
+    ),
 ]

@@ -393,4 +393,40 @@ FAULTS = [
         ("test_pad_equals_padding_at_once",),
         "bert-sentiment",
     ),
+    Fault(
+        "splitting-stays",
+        "Special tokens that one call takes for text are text for the next.",
+        edit(
+            f"{BACKEND}_encode_plus",
+            (
+                "split_special_tokens = self.split_special_tokens",
+                "split_special_tokens = self._tokenizer.encode_special_tokens",
+            ),
+        ),
+        ("test_special_tokens_can_be_split",),
+        "bert-masked",
+    ),
+    Fault(
+        "targets-as-long-as-texts",
+        "A target is cut where its text is.",
+        edit(
+            f"{BASE}__call__",
+            (
+                "max_length=max_target_length if max_target_length is not None else max_length",
+                "max_length=max_length",
+            ),
+        ),
+        ("test_targets_have_a_maximum_of_their_own",),
+        "t5-gated",
+    ),
+    Fault(
+        "what-is-empty-is-not-said",
+        "Fields of a message that are empty, zero or false do not reach the template.",
+        edit(
+            f"{BASE}apply_chat_template",
+            ("for k, v in msg.items() if v is not None", "for k, v in msg.items() if v"),
+        ),
+        ("test_given_template_wins",),
+        "llama-chat",
+    ),
 ]
