@@ -224,9 +224,14 @@ def test_ends_can_be_switched(checkpoint, tokenizer, expect):
 @convention
 @applies_to(built_of_vocabulary, llama, trait("sentencepiece"))
 def test_no_space_is_put_in_front_unless_asked(checkpoint, expect):
-    """With add_prefix_space=False the first word of LLaMA's texts is one without a space before it."""
+    """With add_prefix_space=False the first word of LLaMA's texts is one without a space before it, and a
+    space that is there comes back."""
     for asked in (True, False):
         own = fresh_tokenizer(checkpoint, add_prefix_space=asked)
         spelled = "".join(own.tokenize(TEXT)).replace(SPACE, " ")
         call = f"AutoTokenizer.from_pretrained(path, add_prefix_space={asked}).tokenize(text)"
         expect.equal(spelled, " " * asked + TEXT, call, text=TEXT)
+    row = content(own, f" {TEXT}")
+    back = own.decode(row, clean_up_tokenization_spaces=False)
+    call = "AutoTokenizer.from_pretrained(path, add_prefix_space=False).decode(ids)"
+    expect.equal(back, f" {TEXT}", call, ids=row)
