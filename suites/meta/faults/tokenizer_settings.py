@@ -78,4 +78,5 @@ FAULTS = [
     Fault("llama-always-puts-a-space-in-front", "add_prefix_space=False is ignored", space_in_front, ("test_no_space_is_put_in_front_unless_asked",), "llama-spm-only"),
     Fault("vocabulary-counts-the-added", "vocab_size counts tokens that were added", edit("tokenization_utils_tokenizers:TokenizersBackend.vocab_size", ("with_added_tokens=False", "with_added_tokens=True")), ("test_new_tokens_are_not_split",), "bert-sentiment"),
     Fault("llama-pads-behind", "LlamaTokenizer pads on the right unless told", lambda patch: patch.setattr("transformers.LlamaTokenizer.padding_side", "right"), ("test_llama_pads_on_the_left",), "llama-spm-only"),
+    Fault("a-space-is-always-stripped", "told to put no space in front, LLaMA takes one away all the same", edit("models.llama.tokenization_llama:LlamaTokenizer.__init__", ("if self.add_prefix_space:", "if True:")), ("test_no_space_is_put_in_front_unless_asked",), "llama-spm-only"),
 ]  # fmt: skip
