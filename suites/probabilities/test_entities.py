@@ -63,22 +63,24 @@ def inked(text, row):
 
 
 @applies_to(fast, has_pad_token, head("TokenClassification"), light, offers(TASK))
-def test_windows_find_the_entities_of_the_text(checkpoint, tokenizer, model, expect):
-    """Taken in overlapping windows, a long text has the entities it has as a whole, each once and complete."""
+@pytest.mark.parametrize(("tag", "strategy"), [("I-A", "first"), ("B-A", "simple")])
+def test_windows_find_the_entities_of_the_text(checkpoint, tokenizer, model, expect, tag, strategy):
+    """Taken in overlapping windows, a long text has the entities it has as a whole, each once and complete,
+    be they words or single tokens that touch."""
     text = GAP.join(NAMES * 4)
     dull = set(tokenizer(GAP, add_special_tokens=False)["input_ids"])
     pieces = [set(tokenizer(f"{GAP}{n}", add_special_tokens=False)["input_ids"]) for n in NAMES]
     tag_of = torch.zeros(len(tokenizer), dtype=torch.long)
-    tag_of[sorted(set().union(*pieces) - dull)] = TAGS.index("I-A")
+    tag_of[sorted(set().union(*pieces) - dull)] = TAGS.index(tag)
     overlap = max(len(tokenizer(name, add_special_tokens=False)["input_ids"]) for name in NAMES) + 1
-    tag = tagger(model, tokenizer, tag_of, aggregation_strategy="first")
+    pipeline = tagger(model, tokenizer, tag_of, aggregation_strategy=strategy)
     found = []
     for options in ({}, {"stride": overlap}):
         special = tokenizer.num_special_tokens_to_add()
-        tag.tokenizer.model_max_length = 2 * overlap + special + 3 if options else 100_000
-        rows = tag(text, **options)
+        pipeline.tokenizer.model_max_length = 2 * overlap + special + 3 if options else 100_000
+        rows = pipeline(text, **options)
         found.append([(row["entity_group"], *inked(text, row)) for row in rows])
-    call = f"{CALL}, aggregation_strategy='first', stride={overlap})(text)"
+    call = f"{CALL}, aggregation_strategy={strategy!r}, stride={overlap})(text)"
     expect.equal(found[1], found[0], call, text=text)
 
 

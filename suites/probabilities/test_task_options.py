@@ -177,7 +177,7 @@ def test_zero_shot_labels_and_texts_may_be_many(checkpoint, tokenizer, model, ex
     expect.equal(value, wanted[0], f"{call}(text, candidate_labels='music, a journey,school')")
     value = classify([TEXT, "Hello, how are you?"], candidate_labels=names)
     expect.equal(value, wanted, f"{call}(texts, candidate_labels=names)")
-    classify.model.config.label2id = {"ENTAILS": 0, "other": 1}
+    classify.model.config.label2id = {"no entailment": 1, "ENTAILS": 0}
     hypotheses = [tokenizer(TEXT, f"This example is {n}.", return_tensors="pt") for n in names]
     logits = torch.stack([logits_of(model, one)[0].float() for one in hypotheses])
     # alone, a label is weighed against one that is not its own

@@ -104,4 +104,14 @@ FAULTS = [
         ("test_unknown_words_are_their_text",),
         "bert-cased-tagger",
     ),
+    Fault(
+        "entities-that-touch-overlap",
+        "An entity that begins where another ends counts as the same of another window.",
+        edit(
+            TAGGING + "aggregate_overlapping_entities",
+            ('< previous_entity["end"]', '<= previous_entity["end"]'),
+        ),
+        ("test_windows_find_the_entities_of_the_text",),
+        "distilbert-tagger",
+    ),
 ]

@@ -195,4 +195,17 @@ FAULTS = [
         ("test_zero_shot_cuts_the_text",),
         "bert-sentiment",
     ),
+    Fault(
+        "any-entail-will-do",
+        "A label that has entail anywhere in its name counts as the entailed one.",
+        edit(
+            f"{GUESSES}ZeroShotClassificationPipeline.entailment_id",
+            (
+                'ind in self.model.config.label2id.items():\n        if label.lower().startswith("entail")',
+                'ind in self.model.config.label2id.items():\n        if "entail" in label.lower()',
+            ),
+        ),
+        ("test_zero_shot_labels_and_texts_may_be_many",),
+        "bert-sentiment",
+    ),
 ]
