@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from math import sqrt
 
 import pytest
@@ -44,6 +45,29 @@ def test_batches_for_training_are_padded(checkpoint, tokenizer, expect, side):
         for kind in KINDS:
             got = collate(told, return_tensors=kind)
             expect.equal(got, want | {"labels": padded}, call.format(name=name, labels="labels"))
+
+
+@pytest.mark.filterwarnings("ignore:.max_length. is ignored")
+@applies_to(encodes & has_pad_token, walk_sample)
+def test_labels_are_as_long_as_told(checkpoint, tokenizer, expect):
+    """Labels of other texts are padded to a multiple, or to a maximum, as their rows are, with the label told."""
+    labels = [list(range(1, 9)), list(range(1, 6))]
+    told = [{**tokenizer(text), "labels": each} for text, each in zip(PAIR, labels, strict=True)]
+    long = 4 * len(tokenizer(PAIR[0])["input_ids"])
+    for options, length in (
+        ({"pad_to_multiple_of": 4}, 8),
+        ({"pad_to_multiple_of": 7}, 14),
+        ({"padding": "max_length", "max_length": long}, long),
+    ):
+        collate = transformers.DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=-7, **options)
+        want = dict(tokenizer(PAIR, **{"padding": True, **options}))
+        gap = [[-7] * (length - len(each)) for each in labels]
+        own = [
+            e + g if tokenizer.padding_side == "right" else g + e
+            for e, g in zip(labels, gap, strict=True)
+        ]
+        call = f"DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=-7, **{options})(rows)"
+        expect.equal(collate(told), want | {"labels": own}, call)
 
 
 @applies_to(encodes & has_pad_token, walk_sample)
@@ -180,17 +204,18 @@ def test_whole_words_are_drawn(checkpoint, tokenizer, expect, kind):
 @applies_to(encodes & has_mask_token, walk_sample)
 @pytest.mark.parametrize("kind", KINDS)
 def test_draws_of_a_seed_are_repeated(checkpoint, tokenizer, expect, kind):
-    """A collator of one seed draws what another of that seed draws, and other than one of another seed."""
+    """A collator of one seed draws what another of that seed draws, other in each call and of another seed."""
     row = {"input_ids": [*tokenizer("a")["input_ids"], *range(200)]}
     options = {"mlm_probability": 0.5, "return_tensors": kind}
-    first, again, other = (
-        transformers.DataCollatorForLanguageModeling(tokenizer, seed=seed, **options)([row])
-        for seed in (3, 3, 4)
-    )
-    call = f"DataCollatorForLanguageModeling(tokenizer, seed=3, **{options})([row])"
-    expect.equal(again, first, call)
-    differs = (torch.as_tensor(first["labels"]) != torch.as_tensor(other["labels"])).any()
-    expect.true(bool(differs), "the same labels", "other labels", call.replace("3", "4"))
+    drawn = {}
+    for name, seed in (("first", 3), ("again", 3), ("other", 4)):
+        collate = transformers.DataCollatorForLanguageModeling(tokenizer, seed=seed, **options)
+        drawn[name] = [torch.as_tensor(collate([row])["labels"]).tolist() for _ in range(2)]
+    call = f"DataCollatorForLanguageModeling(tokenizer, seed=3, **{options})([row])['labels']"
+    expect.equal(drawn["again"], drawn["first"], f"[{call}, once more of the same collator]")
+    several = [*drawn["first"], *drawn["other"]]
+    differ = all(one != other for one, other in itertools.combinations(several, 2))
+    expect.true(differ, "twice the same labels", "others in each call, and of each seed", call)
 
 
 @applies_to(encodes, walk_sample)
@@ -212,3 +237,17 @@ def test_rows_side_by_side_are_told_apart(checkpoint, tokenizer, expect):
         }
         value = {name: got.get(name) for name in want}
         expect.equal(value, want, f"DataCollatorWithFlattening()(rows), labels given: {told}")
+    got = transformers.DataCollatorWithFlattening(separator_id=7)(given)
+    want = [[i for row in labels for i in (7, *row[1:])]]
+    call = "DataCollatorWithFlattening(separator_id=7)(rows)['labels']"
+    expect.equal(torch.as_tensor(got["labels"]).tolist(), want, call)
+
+
+@applies_to(encodes, walk_sample)
+def test_positions_begin_where_told(checkpoint, tokenizer, expect):
+    """Flattened rows count from position_ids_start, which is not 0 where the padding token's id is counted in."""
+    rows = [{"input_ids": [*tokenizer(text)["input_ids"], 1]} for text in PAIR]
+    got = transformers.DataCollatorWithFlattening(position_ids_start=2)(rows)["position_ids"]
+    want = [[2 + i for row in rows for i in range(len(row["input_ids"]))]]
+    call = "DataCollatorWithFlattening(position_ids_start=2)(rows)['position_ids']"
+    expect.equal(torch.as_tensor(got).tolist(), want, call)

@@ -163,4 +163,60 @@ FAULTS = [
         ("test_draws_of_a_seed_are_repeated",),
         "bert-sentiment",
     ),
+    Fault(
+        "labels-overshoot-the-multiple",
+        "Labels that are a multiple long are padded to the next one.",
+        edit(
+            f"{COLLATE}DataCollatorForSeq2Seq.__call__",
+            (
+                "max_label_length + self.pad_to_multiple_of - 1",
+                "max_label_length + self.pad_to_multiple_of",
+            ),
+        ),
+        ("test_labels_are_as_long_as_told",),
+        "bert-sentiment",
+    ),
+    Fault(
+        "labels-know-no-maximum",
+        "Labels are padded to the longest where rows are to a maximum.",
+        edit(
+            f"{COLLATE}DataCollatorForSeq2Seq.__call__",
+            (
+                "self.padding == PaddingStrategy.MAX_LENGTH and",
+                "self.padding is PaddingStrategy.MAX_LENGTH and",
+            ),
+        ),
+        ("test_labels_are_as_long_as_told",),
+        "t5-gated",
+    ),
+    Fault(
+        "each-call-begins-anew",
+        "A collator of a seed draws the same in every call.",
+        edit(
+            f"{MASK}torch_call",
+            ("self.seed is not None and self.generator is None", "self.seed is not None"),
+        ),
+        ("test_draws_of_a_seed_are_repeated",),
+        "roberta-masked",
+    ),
+    Fault(
+        "positions-begin-at-none",
+        "Flattened rows count from 0 wherever they should begin.",
+        edit(
+            f"{COLLATE}DataCollatorWithFlattening.__call__",
+            ("self.position_ids_start + i for i", "i for i"),
+        ),
+        ("test_positions_begin_where_told",),
+        "roberta-masked",
+    ),
+    Fault(
+        "rows-separated-by-the-usual",
+        "Flattened rows are told apart by -100 whatever separator is asked for.",
+        edit(
+            f"{COLLATE}DataCollatorWithFlattening.__call__",
+            ("separator_id = self.separator_id", "separator_id = -100"),
+        ),
+        ("test_rows_side_by_side_are_told_apart",),
+        "roberta-masked",
+    ),
 ]
