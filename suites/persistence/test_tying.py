@@ -218,7 +218,8 @@ def test_resizing_keeps_a_head_of_its_own(checkpoint, expect):
     call = f"(model.resize_token_embeddings({size + 3}, pad_to_multiple_of=16), model(**inputs))[1].logits"
     after, exact = run(model, inputs).logits, 1e-5 * float(before.abs().max())
     rows = -(-(size + 3) // 16) * 16
-    expect.equal(after.shape[-1], rows, f"{call}.shape[-1]", inputs=inputs)
+    value = [after.shape[-1], model.config.vocab_size]
+    expect.equal(value, [rows, rows], f"{call}.shape[-1], model.config.vocab_size", inputs=inputs)
     expect.close(after[..., :size], before, exact, f"{call}[..., :{size}]", inputs=inputs)
 
 

@@ -6,7 +6,6 @@ import pytest
 
 from fixtures.answering import logits_of
 from fixtures.applicability import (
-    Predicate,
     applies_to,
     encoder,
     has_fact,
@@ -14,6 +13,7 @@ from fixtures.applicability import (
     kind,
     light,
     room_for_pairs,
+    several_labels,
     tokenizer,
 )
 from fixtures.chat import converses
@@ -26,7 +26,6 @@ from fixtures.tolerance import allowed_softmax
 TEXTS = ("I really enjoyed this course!", "Hello, how are you?", "Anna Lind lives in Madrid .")
 RARE_WORDS = "Konstantinopolitan Anneliesebeth antidisestablishes Madridista"
 GREEDY = {"do_sample": False, "num_beams": 1, "max_new_tokens": 8}
-several = Predicate("two labels at least", lambda c: len(c.config.get("id2label", "")) > 1)
 
 
 FUNCTIONS = {
@@ -81,7 +80,7 @@ def test_pairs_are_classified_as_pairs(checkpoint, tokenizer, model, expect):
     tokenizer,
     head("SequenceClassification"),
     encoder,
-    several,
+    several_labels,
     room_for_pairs,
     light,
     offers("zero-shot-classification"),

@@ -8,6 +8,7 @@ import pytest
 
 from fixtures.answering import logits_of
 from fixtures.applicability import (
+    Predicate,
     applies_to,
     colour_processor,
     encoder,
@@ -16,6 +17,7 @@ from fixtures.applicability import (
     light,
     own_weights,
     room_for_pairs,
+    several_labels,
     tokenizer,
     unquantised,
 )
@@ -26,7 +28,7 @@ from fixtures.loading import SAFE, dtype_argument
 from fixtures.oracle import own_tolerance
 from fixtures.pipelines import continues_text, offers, pipe
 from fixtures.tokenizer_files import has_mask_token, has_pad_token
-from fixtures.tolerance import allowed_softmax
+from fixtures.tolerance import allowed, allowed_softmax
 
 TEXT = "I really enjoyed this course!"
 TEXTS = (TEXT, "Hello, how are you?", "Anna Lind lives in Madrid .")
@@ -50,6 +52,7 @@ answers = light & (
     | (head("ImageClassification") & colour_processor)
     | continues_text
 )
+headed = Predicate("a head", lambda c: c.head is not None)
 # a decoder would have to be told which token is padding
 side_by_side = head("ImageClassification") | (encoder & has_pad_token)
 classifies = tokenizer & head("SequenceClassification") & light & offers("text-classification")
@@ -179,6 +182,58 @@ def test_a_pipeline_is_made_in_the_dtype_asked(checkpoint, expect, word):
     found = sorted({str(p.dtype) for p in made.model.parameters()})
     call = "{str(p.dtype) for p in pipeline(task, model=directory, **options).model.parameters()}"
     expect.equal(found, [str(asked)], call, options=options)
+
+
+@applies_to(continues_text, generation_sample)
+def test_a_callers_settings_are_left_alone(checkpoint, tokenizer, model, expect):
+    """A generation configuration that is given to a pipeline is obeyed, and is as it was after the call."""
+    write = pipe("text-generation", model, tokenizer=tokenizer)
+    config = transformers.GenerationConfig(max_new_tokens=3, do_sample=False)
+    before = config.to_dict()
+    value = write(TEXTS[1], generation_config=config, return_tensors=True)
+    call = "pipeline('text-generation', ...)(text, generation_config=config, return_tensors=True)"
+    wanted = write(TEXTS[1], max_new_tokens=3, do_sample=False, return_tensors=True)
+    expect.equal(value, wanted, call, text=TEXTS[1])
+    expect.equal(config.to_dict(), before, f"({call}, config.to_dict())[1]", text=TEXTS[1])
+
+
+@applies_to(
+    tokenizer, encoder, headed, own_weights, unquantised, light, offers("feature-extraction")
+)
+def test_a_task_without_a_head_leaves_it_out(checkpoint, tokenizer, expect):
+    """Features of a checkpoint that has a head are its body's last states."""
+    directory = str(checkpoint.path)
+    extract = transformers.pipeline("feature-extraction", model=directory, tokenizer=tokenizer)
+    # in whichever dtype a pipeline loads
+    body = transformers.AutoModel.from_pretrained(checkpoint.path, **SAFE).eval()
+    body = body.to(extract.model.dtype)
+    call = "pipeline('feature-extraction', model=directory, tokenizer=tokenizer)"
+    expect.equal(type(extract.model).__name__, type(body).__name__, f"type({call}.model).__name__")
+    wanted = logits_of(body, tokenizer(TEXT, return_tensors="pt"), "last_hidden_state").float()
+    value = extract(TEXT, return_tensors=True)
+    expect.close(value.float(), wanted, allowed(wanted, wanted), f"{call}(text)", text=TEXT)
+
+
+@applies_to(
+    classifies & encoder,
+    several_labels,
+    room_for_pairs,
+    has_pad_token,
+    offers("zero-shot-classification"),
+)
+def test_candidates_in_batches_are_scored_alike(checkpoint, tokenizer, model, expect):
+    """Asked two at a time, three candidates of each of several texts have the scores that they have alone."""
+    classify = pipe("zero-shot-classification", model, tokenizer=tokenizer)
+    names, texts = ["music", "a journey", "school"], list(TEXTS[:2])
+    alone = [classify(text, candidate_labels=names, multi_label=True) for text in texts]
+    call = "pipeline('zero-shot-classification', ...)(texts, names, multi_label=True, batch_size=2)"
+    rows = classify(texts, candidate_labels=names, multi_label=True, batch_size=2)
+    near = 2 * own_tolerance(checkpoint, batch(checkpoint))["logits"]
+    for row, want in zip(rows, alone, strict=True):
+        value, wanted = (dict(zip(r["labels"], r["scores"], strict=True)) for r in (row, want))
+        expect.equal(sorted(value), sorted(names), call, texts=texts)
+        scores, wanted = (torch.tensor([r[name] for name in names]) for r in (value, wanted))
+        expect.close(scores, wanted, near + allowed_softmax(wanted), call, texts=texts)
 
 
 @applies_to(continues_text, generation_sample)

@@ -11,6 +11,7 @@ from fixtures.applicability import (
     head,
     light,
     room_for_pairs,
+    several_labels,
     tokenizer,
     trait,
     vision,
@@ -22,7 +23,6 @@ from fixtures.pipelines import offers, pipe, takes
 from fixtures.tokenizer_files import fast, special_tokens
 from fixtures.tolerance import allowed, allowed_softmax
 
-several = Predicate("two labels at least", lambda c: len(c.config.get("id2label", "")) > 1)
 words_are_pieces = trait("wordpiece") | trait("wordpiece-vocabulary")
 TEXT = "Anna Lind lives in Madrid and Konrad Novak in Konstantinopolis ."
 CUT = {"truncation": True, "max_length": 6}
@@ -61,7 +61,7 @@ def test_split_words_are_placed_in_the_joined_text(checkpoint, tokenizer, model,
         expect.equal(found, wanted, call, words=words, options=options)
 
 
-@applies_to(tokenizer, head("TokenClassification"), several, light, offers(TAGGING))
+@applies_to(tokenizer, head("TokenClassification"), several_labels, light, offers(TAGGING))
 def test_labels_are_grouped_by_what_follows_the_first_hyphen(checkpoint, tokenizer, model, expect):
     """Entities are named by what follows B- or I-, whatever hyphens it has; without either, by the label."""
     tag = pipe(TAGGING, model, tokenizer=tokenizer, aggregation_strategy="simple")
@@ -101,12 +101,12 @@ def test_targets_are_tokens_or_begin_with_one(checkpoint, tokenizer, model, expe
     value = [row["token"] for row in fill(text, targets=target)]
     expect.equal(value, pieces[:1], call, text=text)
     named = set(tokenizer.all_special_tokens)
-    several = [token for token in sorted(tokenizer.get_vocab()) if token not in named][:4]
-    best = fill(text, targets=several)
+    some = [token for token in sorted(tokenizer.get_vocab()) if token not in named][:4]
+    best = fill(text, targets=some)
     for most in (1, 2, 9):
         call = f"pipeline('{FILLING}', ...)(text, targets=targets, top_k={most})"
-        value = fill(text, targets=several, top_k=most)
-        expect.equal(value, best[:most], call, text=text, targets=several)
+        value = fill(text, targets=some, top_k=most)
+        expect.equal(value, best[:most], call, text=text, targets=some)
     options = {"tokenizer_kwargs": CUT}
     text = f"Hello {tokenizer.mask_token}, {TEXT}"
     inputs = tokenizer(text, return_tensors="pt", **CUT)
@@ -118,7 +118,7 @@ def test_targets_are_tokens_or_begin_with_one(checkpoint, tokenizer, model, expe
 
 
 @applies_to(
-    tokenizer, head("SequenceClassification"), several, light, offers("text-classification")
+    tokenizer, head("SequenceClassification"), several_labels, light, offers("text-classification")
 )
 def test_the_problem_decides_the_function(checkpoint, tokenizer, model, expect):
     """Told nothing, numbers of a regression stay bare, of several labels each is a probability, of one all are."""
@@ -136,7 +136,7 @@ def test_the_problem_decides_the_function(checkpoint, tokenizer, model, expect):
     colour_processor,
     vision,
     head("ImageClassification"),
-    several,
+    several_labels,
     light,
     offers("image-classification"),
 )
@@ -161,7 +161,7 @@ def test_pictures_have_the_function_of_their_problem(checkpoint, processor, mode
     tokenizer,
     head("SequenceClassification"),
     encoder,
-    several,
+    several_labels,
     room_for_pairs,
     light,
     offers("zero-shot-classification"),
@@ -196,7 +196,7 @@ def test_zero_shot_labels_and_texts_may_be_many(checkpoint, tokenizer, model, ex
     fast,
     head("SequenceClassification"),
     encoder,
-    several,
+    several_labels,
     room_for_pairs,
     light,
     offers("zero-shot-classification"),
@@ -221,16 +221,19 @@ def test_zero_shot_cuts_the_text(checkpoint, tokenizer, model, expect):
 
 @applies_to(tokenizer, encoder, base, light, offers("feature-extraction"))
 def test_features_of_a_cut_text(checkpoint, tokenizer, model, expect):
-    """tokenize_kwargs and truncation cut the text whose features are given, as a tensor when asked."""
+    """tokenize_kwargs and truncation decide what of the text is read, whose features are a tensor when asked."""
     extract = pipe("feature-extraction", model, tokenizer=tokenizer)
     call = "pipeline('feature-extraction', ...)(text, return_tensors=True, **options)"
-    extract.tokenizer.model_max_length = CUT["max_length"]
-    inputs = dict(tokenizer(TEXT, return_tensors="pt", **CUT))
-    wanted = logits_of(model, inputs, "last_hidden_state").float()
-    near = allowed(wanted, wanted)
-    for options in ({"truncation": True}, {"tokenize_kwargs": CUT}):
+    extract.tokenizer.model_max_length, bare = CUT["max_length"], {"add_special_tokens": False}
+    for options, told in (
+        ({"truncation": True}, CUT),
+        ({"tokenize_kwargs": CUT}, CUT),
+        ({"tokenize_kwargs": CUT | bare}, CUT | bare),
+    ):
+        inputs = dict(tokenizer(TEXT, return_tensors="pt", **told))
+        wanted = logits_of(model, inputs, "last_hidden_state").float()
         value = extract(TEXT, return_tensors=True, **options)
-        expect.close(value, wanted, near, call, options=options)
+        expect.close(value, wanted, allowed(wanted, wanted), call, options=options)
 
 
 @applies_to(colour_processor, vision, light, offers("image-feature-extraction"))
