@@ -178,3 +178,17 @@ def test_every_switch_is_saved(checkpoint, expect, tmp_path):
     again = type(config).from_pretrained(tmp_path, **SAFE).to_dict()
     call = "type(config).from_pretrained(directory), each of its switches turned and saved"
     expect.true(not (found := differing(switches, again)), found, NOTHING, call)
+
+
+NOTHING_AT_ALL = {"use_cache": False, "bos_token_id": 0, "pad_token_id": 0, "eos_token_id": [0]}
+
+
+@applies_to(generates, any_model, loader_sample)
+def test_settings_of_nothing_are_saved(checkpoint, expect, tmp_path):
+    """Generation settings of 0 or False are said in the file, and are what they were when it is read."""
+    config = transformers.GenerationConfig(**NOTHING_AT_ALL)
+    config.save_pretrained(tmp_path)
+    again = transformers.GenerationConfig.from_pretrained(tmp_path).to_dict()
+    call = "GenerationConfig.from_pretrained(directory)"
+    value = {name: again.get(name) for name in NOTHING_AT_ALL}
+    expect.equal(value, NOTHING_AT_ALL, call, directory=str(tmp_path))

@@ -10,6 +10,7 @@ from fixtures.applicability import (
     applies_to,
     light,
     loader_sample,
+    model_type,
     settled,
     unquantised,
 )
@@ -67,6 +68,13 @@ def test_bfloat16_is_honoured(checkpoint, fresh, single, expect):
     call = "type(model).from_pretrained(model.name_or_path, dtype=torch.bfloat16)"
     differing = [n for n in wanted if not torch.equal(found[n], wanted[n])]
     expect.equal(differing, [], f"rotary frequencies that differ from float32's in {call}")
+
+
+@applies_to(any_model, model_type(*KEPT), light, unquantised, settled)
+def test_bfloat16_keeps_nothing_apart(checkpoint, fresh, expect):
+    """What would overflow in float16 does not in bfloat16, and has that dtype."""
+    call = "type(model).from_pretrained(model.name_or_path, dtype=torch.bfloat16)"
+    expect.equal(dtypes(fresh(dtype="bfloat16")[0]), ["torch.bfloat16"], f"dtypes of {call}")
 
 
 @applies_to(any_model, loader_sample)

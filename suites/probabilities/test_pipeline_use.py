@@ -188,12 +188,14 @@ def test_a_pipeline_is_made_in_the_dtype_asked(checkpoint, expect, word):
 def test_a_callers_settings_are_left_alone(checkpoint, tokenizer, model, expect):
     """A generation configuration that is given to a pipeline is obeyed, and is as it was after the call."""
     write = pipe("text-generation", model, tokenizer=tokenizer)
-    config = transformers.GenerationConfig(max_new_tokens=3, do_sample=False)
-    before = config.to_dict()
-    value = write(TEXTS[1], generation_config=config, return_tensors=True)
     call = "pipeline('text-generation', ...)(text, generation_config=config, return_tensors=True)"
+    greedy = transformers.GenerationConfig(max_new_tokens=3, do_sample=False)
+    value = write(TEXTS[1], generation_config=greedy, return_tensors=True)
     wanted = write(TEXTS[1], max_new_tokens=3, do_sample=False, return_tensors=True)
     expect.equal(value, wanted, call, text=TEXTS[1])
+    config = transformers.GenerationConfig(max_new_tokens=3)
+    before = config.to_dict()
+    write(TEXTS[1], generation_config=config)
     expect.equal(config.to_dict(), before, f"({call}, config.to_dict())[1]", text=TEXTS[1])
 
 

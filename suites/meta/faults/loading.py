@@ -387,4 +387,14 @@ FAULTS = [
         ("test_a_weight_of_another_shape_is_refused",),
         "bert-masked",
     ),
+    Fault(
+        "bfloat16-kept-apart",
+        "What float16 overflows is kept in float32 for bfloat16, too.",
+        edit(
+            "modeling_utils:PreTrainedModel._get_dtype_plan",
+            ("dtype == torch.float16", "dtype != torch.float32"),
+        ),
+        ("test_bfloat16_keeps_nothing_apart",),
+        "t5-gated",
+    ),
 ]

@@ -182,4 +182,37 @@ FAULTS = [
         ("test_questions_in_a_batch_are_answered_alike",),
         "bert-cased-tagger",
     ),
+    Fault(
+        "settings-of-a-caller-changed",
+        "A pipeline writes its own settings into the caller's generation configuration.",
+        edit(
+            f"{SHARED}_prepare_generate_kwargs",
+            ("user_config = copy.deepcopy(user_config)", "pass"),
+        ),
+        ("test_a_callers_settings_are_left_alone",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "head-kept-for-features",
+        "A pipeline takes the class that config.json names, whatever its task.",
+        edit(
+            "pipelines.base:load_model",
+            (
+                "class_tuple = class_tuple + tuple(classes)",
+                "class_tuple = tuple(classes) + class_tuple",
+            ),
+        ),
+        ("test_a_task_without_a_head_leaves_it_out",),
+        "bert-masked",
+    ),
+    Fault(
+        "candidates-of-a-batch-lost",
+        "Candidates of the next text that are in a batch with those of the last are forgotten.",
+        edit(
+            "pipelines.pt_utils:PipelinePackIterator.__next__",
+            ("while not is_last:", "while accumulator.clear() or not is_last:"),
+        ),
+        ("test_candidates_in_batches_are_scored_alike",),
+        "bert-sentiment",
+    ),
 ]

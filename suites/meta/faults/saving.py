@@ -230,4 +230,14 @@ FAULTS = [
         ("test_configuration_is_written_whole",),
         "bert-masked",
     ),
+    Fault(
+        "settings-of-nothing-left-out",
+        "Generation settings of 0 and False are not written.",
+        edit(
+            "generation.configuration_utils:GenerationConfig.to_diff_dict",
+            ("or value != default_config_dict[key]", "or value"),
+        ),
+        ("test_settings_of_nothing_are_saved",),
+        "gpt2-counting",
+    ),
 ]

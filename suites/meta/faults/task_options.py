@@ -208,4 +208,17 @@ FAULTS = [
         ("test_zero_shot_labels_and_texts_may_be_many",),
         "bert-sentiment",
     ),
+    Fault(
+        "features-of-framed-texts-only",
+        "Of tokenize_kwargs, a pipeline for features passes on whether to cut.",
+        edit(
+            f"{FEATURES}preprocess",
+            (
+                "**tokenize_kwargs",
+                'truncation=tokenize_kwargs.get("truncation"), max_length=tokenize_kwargs.get("max_length")',
+            ),
+        ),
+        ("test_features_of_a_cut_text",),
+        "bert-random",
+    ),
 ]
