@@ -85,6 +85,21 @@ def test_a_missing_weight_is_reported(checkpoint, fresh, expect, tmp_path):
 
 
 @applies_to(any_model, loader_sample)
+def test_a_missing_norm_is_even(checkpoint, fresh, expect, tmp_path):
+    """A norm's weights that are not in the files are ones, so that it scales nothing."""
+    rest = dict(stored(checkpoint.path))
+    norm = min(n for n, t in rest.items() if n.endswith((".weight", ".gamma")) and t.dim() == 1)
+    shape = rest.pop(norm).shape
+    model, info = fresh(copied(checkpoint, tmp_path, rest))
+    call = f"{STATE}[{norm!r}]"
+    expect.equal(len(info["missing_keys"]), 1, f"len({INFO}['missing_keys'])")
+    # 4.4x tells the name of a body's weight without the body's
+    missing = next(iter(info["missing_keys"]))
+    value = next(p for name, p in model.named_parameters() if name.endswith(missing))
+    expect.close(value.float(), torch.ones(shape), 0.0, call, directory=str(tmp_path))
+
+
+@applies_to(any_model, loader_sample)
 def test_an_unexpected_weight_is_reported(checkpoint, fresh, expect, tmp_path):
     """A weight the model has no place for is named as unexpected, and changes nothing."""
     tensors = {**stored(checkpoint.path), "stray.weight": torch.ones(2, 3)}

@@ -397,4 +397,17 @@ FAULTS = [
         ("test_bfloat16_keeps_nothing_apart",),
         "t5-gated",
     ),
+    Fault(
+        "missing-norms-left-empty",
+        "The weights of a root-mean-square norm that are not in the files are whatever the memory held.",
+        edit(
+            "modeling_utils:PreTrainedModel._init_weights",
+            (
+                'or "RMSNorm" in module.__class__.__name__',
+                'or "RMSNorm" == module.__class__.__name__',
+            ),
+        ),
+        ("test_a_missing_norm_is_even",),
+        "llama-bytes",
+    ),
 ]
