@@ -103,20 +103,25 @@ def test_new_heads_are_drawn_as_configured(checkpoint, expect):
 
 
 @applies_to(text_model, model_type(*DRAWN), ~model_type("t5"), loader_sample)
-def test_new_rows_are_drawn_as_configured(checkpoint, fresh, expect):
-    """Rows added by resizing with mean_resizing=False are drawn around zero with the configuration's spread."""
-    model, _ = fresh()
-    size, more = model.get_input_embeddings().weight.shape[0], 64
+def test_new_rows_are_drawn_as_configured(checkpoint, expect):
+    """Rows added by resizing with mean_resizing=False, to the input and to an output of its own, are drawn
+    around zero with the configuration's spread."""
+    settings = checkpoint.stated() | dict.fromkeys(SPREAD_NAMES, SPREAD)
+    config = transformers.AutoConfig.for_model(**settings | {"tie_word_embeddings": False})
     torch.manual_seed(4)
+    model = getattr(transformers, checkpoint.auto_class).from_config(config).requires_grad_(False)
+    size, more = model.get_input_embeddings().weight.shape[0], 64
     model.resize_token_embeddings(size + more, mean_resizing=False)
-    call = f"model.resize_token_embeddings({size + more}, mean_resizing=False).weight[{size}:]"
-    rows = model.get_input_embeddings().weight[size:].detach()
-    spread = next(checkpoint.config[n] for n in SPREAD_NAMES if n in checkpoint.config)
-    mean, found = float(rows.mean()), float(rows.std())
-    near = abs(mean) <= SIGMAS * spread / math.sqrt(rows.numel())
-    right = abs(found / spread - 1) <= SIGMAS / math.sqrt(2 * rows.numel())
-    text = f"mean 0, standard deviation {spread:.4g}"
-    expect.true(near and right, (mean, found), text, call)
+    parts = {f"get_{end}_embeddings": None for end in ("input", "output")}
+    parts = {way: getattr(model, way)() for way in parts}
+    for way, part in ((way, part) for way, part in parts.items() if part is not None):
+        rows = part.weight[size:]
+        mean, found = float(rows.mean()), float(rows.std())
+        near = abs(mean) <= SIGMAS * SPREAD / math.sqrt(rows.numel())
+        right = abs(found / SPREAD - 1) <= SIGMAS / math.sqrt(2 * rows.numel())
+        text = f"mean 0, standard deviation {SPREAD:.4g}"
+        call = f"(model.resize_token_embeddings({size + more}, mean_resizing=False), model.{way}().weight[{size}:])[1]"
+        expect.true(near and right, (mean, found), text, call)
 
 
 PADDED = ("bert", "roberta", "distilbert", "llama", "mistral", "bart", "mbart")

@@ -179,4 +179,17 @@ FAULTS = [
         ("test_padding_may_be_cut_off",),
         "bert-random",
     ),
+    Fault(
+        "own-head-always-the-mean",
+        "Rows added to an output of its own are the mean of the old ones, whatever is asked for.",
+        edit(
+            "modeling_utils:PreTrainedModel._resize_token_embeddings",
+            (
+                "_get_resized_lm_head(old_lm_head, new_num_tokens, mean_resizing=mean_resizing)",
+                "_get_resized_lm_head(old_lm_head, new_num_tokens)",
+            ),
+        ),
+        ("test_new_rows_are_drawn_as_configured",),
+        "llama-bytes",
+    ),
 ]
