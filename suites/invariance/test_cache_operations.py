@@ -79,6 +79,23 @@ def test_both_caches_follow_the_caller(checkpoint, model, dtype, expect):
     expect.equal(kept, length, f"cached keys of the encoder after {call}", inputs=inputs)
 
 
+@applies_to(decoder, head("CausalLM"), model_type("llama", "mistral"), unless_shown)
+def test_a_cache_made_anew_keeps_as_many(checkpoint, model, dtype, expect):
+    """A cache made of another's tensors goes on to keep what that one does: a window's states, or all."""
+    inputs, kept = batch(checkpoint, [12, 12]), []
+    for anew in (False, True):
+        past = growing_cache(model)
+        run(model, {"input_ids": inputs["input_ids"][:, :9]}, past_key_values=past, use_cache=True)
+        past = made_of_its_tensors(past) if anew else past
+        rest = {"input_ids": inputs["input_ids"][:, 9:]}
+        run(model, rest, past_key_values=past, use_cache=True)
+        kept.append([list(keys.shape) for keys, _ in cache_layers(past)])
+    call = (
+        "[keys.shape for each layer of a cache made anew of another's tensors], three tokens later"
+    )
+    expect.equal(kept[1], kept[0], call, inputs=inputs)
+
+
 @applies_to(seq2seq, model_type("t5", "bart", "mbart"), light)
 def test_both_caches_start_anew(checkpoint, model, dtype, expect):
     """An encoder-decoder's cache that was reset reads the next input, not the last one."""

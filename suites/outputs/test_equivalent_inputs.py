@@ -17,8 +17,10 @@ from fixtures.applicability import (
     referenced,
     scales_beside_embedding,
     seq2seq,
+    several_labels,
     token_stack,
     unless_shown,
+    vision,
     wide_window,
 )
 from fixtures.ids import batch, labels, ordinary_ids, pad_id, shifted
@@ -243,6 +245,19 @@ def test_loss_is_divided_by_the_count_given(checkpoint, model, dtype, expect):
         shared = run(model, inputs, num_items_in_batch=count).loss
         call = f"model(**inputs, num_items_in_batch={count!r}).loss"
         expect.close(shared, mean * 16 / count, allowed * max(1, 16 / count), call, inputs=inputs)
+
+
+@applies_to(vision, head("ImageClassification"), model_type("vit", "deit"), several_labels)
+def test_loss_of_pictures_is_divided_by_the_count_given(checkpoint, model, dtype, expect):
+    """num_items_in_batch replaces the number of pictures that the sum of losses is divided by."""
+    inputs = batch(checkpoint)
+    rows = len(inputs["pixel_values"])
+    inputs["labels"] = torch.arange(rows) % 2
+    mean = run(model, inputs).loss
+    allowed = 4 * own_tolerance(checkpoint, batch(checkpoint), dtype)["logits"]
+    shared = run(model, inputs, num_items_in_batch=8).loss
+    call = "model(**inputs, num_items_in_batch=8).loss"
+    expect.close(shared, mean * rows / 8, allowed, call, inputs=inputs)
 
 
 @applies_to(model_type("gpt2") & decoder)

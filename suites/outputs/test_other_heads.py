@@ -145,6 +145,8 @@ def test_loss_follows_the_labels(checkpoint, dtype, expect, tmp_path):
     several = with_head(checkpoint, head, tmp_path / "several")
     one = with_head(checkpoint, head, tmp_path / "one", labels=1)
     told = with_head(checkpoint, head, tmp_path / "told", **numeric)
+    several_of_one = {"labels": 1, "problem_type": "multi_label_classification"}
+    single = with_head(checkpoint, head, tmp_path / "single", **several_of_one)
     inputs = batch(several)
     rows = len(inputs["input_ids"])
     yes_or_no = (torch.arange(rows * 2).reshape(rows, 2) % 3 > 0).float()
@@ -154,6 +156,7 @@ def test_loss_follows_the_labels(checkpoint, dtype, expect, tmp_path):
         (one, numbers, lambda logits, wanted: functional.mse_loss(logits[:, 0], wanted)),
         (one, numbers[:, None], functional.mse_loss),
         (told, yes_or_no, functional.mse_loss),
+        (single, yes_or_no[:, :1], functional.binary_cross_entropy_with_logits),
     ):
         model = fresh_model(other, dtype=dtype)
         outputs = run(model, {**inputs, "labels": targets})

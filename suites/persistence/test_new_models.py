@@ -124,6 +124,33 @@ def test_new_rows_are_drawn_as_configured(checkpoint, expect):
         expect.true(near and right, (mean, found), text, call)
 
 
+@applies_to(any_model, model_type(*DRAWN), small, one_each)
+def test_making_a_model_leaves_its_configuration(checkpoint, expect):
+    """What a model is made of says afterwards what it said before, of the model as of its halves."""
+    config = transformers.AutoConfig.for_model(**checkpoint.stated())
+    before = {n: v for n, v in config.to_dict().items() if n[0] != "_" and "dtype" not in n}
+    for loader in ("AutoModel", checkpoint.auto_class):
+        model = getattr(transformers, loader).from_config(config)
+        after = model.config.to_dict()
+        found = {n: after.get(n) for n, v in before.items() if after.get(n) != v}
+        call = f"{loader}.from_config(config).config.to_dict()"
+        expect.equal(found, {}, f"fields that differ from config's in {call}")
+
+
+@applies_to(any_model, model_type("distilbert"), small, one_each)
+def test_positions_can_be_fewer_or_more(checkpoint, expect):
+    """resize_position_embeddings keeps the first positions, and those that stay when there are more again."""
+    settings = checkpoint.stated() | {"sinusoidal_pos_embds": False}
+    model = transformers.DistilBertModel(transformers.AutoConfig.for_model(**settings))
+    table = model.get_position_embeddings().weight.detach().clone()
+    for count, kept in ((len(table) - 3, len(table) - 3), (len(table) + 2, len(table) - 3)):
+        model.resize_position_embeddings(count)
+        value = model.get_position_embeddings().weight
+        call = f"(model.resize_position_embeddings({count}), model.get_position_embeddings().weight)[1]"
+        expect.equal([len(value), model.config.max_position_embeddings], [count] * 2, call)
+        expect.close(value[:kept], table[:kept], 0.0, f"{call}[:{kept}]")
+
+
 PADDED = ("bert", "roberta", "distilbert", "llama", "mistral", "bart", "mbart")
 
 

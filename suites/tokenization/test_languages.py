@@ -43,8 +43,10 @@ def test_target_text_has_the_target_language(checkpoint, tokenizer, expect):
             got[key], want, f"{set_both}[{key!r}]", source=source, target=target, text=TEXT
         )
     again = framed(checkpoint, known[source], own.eos_token_id, inner)
-    call = f"{set_both} and then tokenizer.encode(text)"
-    expect.equal(own.encode(TEXT), again, call, source=source, target=target, text=TEXT)
+    for last in (set_both, "tokenizer(text_target=text)"):
+        call = f"{last} and then tokenizer.encode(text)"
+        expect.equal(own.encode(TEXT), again, call, source=source, target=target, text=TEXT)
+        own(text_target=TEXT)
 
 
 @applies_to(translates)

@@ -118,4 +118,17 @@ FAULTS = [
         ("test_sliding_cache_is_cut_back",),
         "mistral-sliding",
     ),
+    Fault(
+        "window-lost-in-copying",
+        "A cache made of the tensors of one with a window keeps everything.",
+        edit(
+            f"{CACHE}DynamicCache.__init__",
+            (
+                "layers.append(DynamicSlidingWindowLayer(sliding_window=sliding_window_tensor.item()))",
+                "layers.append(DynamicLayer())",
+            ),
+        ),
+        ("test_a_cache_made_anew_keeps_as_many",),
+        "mistral-sliding",
+    ),
 ]

@@ -219,4 +219,27 @@ FAULTS = [
         ("test_loss_follows_the_labels",),
         "llama-bytes",
     ),
+    Fault(
+        "one-label-is-always-a-number",
+        "A single label is learnt as a number, whatever problem is told.",
+        edit(
+            f"{LOSS}ForSequenceClassificationLoss",
+            (
+                "if config.problem_type is None:",
+                "if config.problem_type is None or num_labels == 1:",
+            ),
+        ),
+        ("test_loss_follows_the_labels",),
+        "llama-bytes",
+    ),
+    Fault(
+        "loss-of-pictures-not-counted",
+        "A classifier's loss is the mean of its rows, whatever count is given.",
+        edit(
+            f"{LOSS}ForSequenceClassificationLoss",
+            ("labels.view(-1), **kwargs)", "labels.view(-1))"),
+        ),
+        ("test_loss_of_pictures_is_divided_by_the_count_given",),
+        "vit-random",
+    ),
 ]

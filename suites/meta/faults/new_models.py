@@ -192,4 +192,24 @@ FAULTS = [
         ("test_new_rows_are_drawn_as_configured",),
         "llama-bytes",
     ),
+    Fault(
+        "encoder-shares-the-configuration",
+        "T5's encoder writes what it is into the configuration of the whole.",
+        edit(
+            "models.t5.modeling_t5:T5ForConditionalGeneration.__init__",
+            ("encoder_config = copy.deepcopy(config)", "encoder_config = config"),
+        ),
+        ("test_making_a_model_leaves_its_configuration",),
+        "t5-random",
+    ),
+    Fault(
+        "last-positions-stay",
+        "Of a table of positions that is cut the last ones stay.",
+        edit(
+            "models.distilbert.modeling_distilbert:DistilBertModel.resize_position_embeddings",
+            ("[:num_position_embeds_diff]", "[-num_position_embeds_diff:]"),
+        ),
+        ("test_positions_can_be_fewer_or_more",),
+        "distilbert-random",
+    ),
 ]

@@ -429,4 +429,17 @@ FAULTS = [
         ("test_given_template_wins",),
         "llama-chat",
     ),
+    Fault(
+        "target-language-stays",
+        "A target that is encoded alone leaves its language on.",
+        edit(
+            f"{BASE}__call__",
+            (
+                'if hasattr(self, "_switch_to_input_mode"):\n            self._switch_to_input_mode()\n\n    if text_target is None',
+                "pass\n\n    if text_target is None",
+            ),
+        ),
+        ("test_target_text_has_the_target_language",),
+        "mbart-transliterate",
+    ),
 ]
