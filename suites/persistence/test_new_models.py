@@ -124,7 +124,8 @@ def test_new_rows_are_drawn_as_configured(checkpoint, expect):
         expect.true(near and right, (mean, found), text, call)
 
 
-@applies_to(any_model, model_type(*DRAWN), small, one_each)
+# heads for questions make their labels two
+@applies_to(any_model, model_type(*DRAWN), ~head("QuestionAnswering"), small, one_each)
 def test_making_a_model_leaves_its_configuration(checkpoint, expect):
     """What a model is made of says afterwards what it said before, of the model as of its halves."""
     config = transformers.AutoConfig.for_model(**checkpoint.stated())
