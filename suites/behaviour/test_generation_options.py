@@ -182,9 +182,12 @@ def test_generation_inputs(checkpoint, default, observe):
         observe_ids(checkpoint, observe, default, name, inputs, options)
     long = {"input_ids": batch(checkpoint, [LONGER], seed=79)["input_ids"]}
     observe_ids(checkpoint, observe, default, "a long prompt, defaults", long, {}, {})
-    for name, inputs in (("a long prompt", long), ("padded, static cache", padded)):
-        options = {**GREEDY, "cache_implementation": "static"} if "static" in name else GREEDY
-        observe_ids(checkpoint, observe, default, name, inputs, options)
+    for name, inputs, options in (
+        ("a long prompt", long, {}),
+        ("padded, static cache", padded, {"cache_implementation": "static"}),
+        ("padded, in chunks", padded, {"prefill_chunk_size": 4}),
+    ):
+        observe_ids(checkpoint, observe, default, name, inputs, GREEDY | options)
 
 
 def flipped(padded):
