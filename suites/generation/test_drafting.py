@@ -88,6 +88,23 @@ def test_drafted_states_are_the_plain_ones(checkpoint, model, dtype, expect, ste
         expect.close(out[name][step][layer], wanted, limit, call, prompt=prompt)
 
 
+@applies_to(generates, text_model, light, options_sample)
+def test_drafted_tokens_attend_as_far(checkpoint, model, expect):
+    """Of each new token, drafted greedy decoding returns attentions to as many tokens as plain decoding does."""
+    prompt = prompts(checkpoint, 1)[0][:4]
+    settings = {"output_attentions": True, "eos_token_id": None}
+    name = "decoder_attentions" if checkpoint.kind == "encoder-decoder" else "attentions"
+    ways = ({}, {"assistant_model": model})
+    plain, drafted = (
+        generate(model, checkpoint, [prompt], **settings, **way)[name] for way in ways
+    )
+    value, wanted = ([list(step[0].shape) for step in steps] for steps in (drafted, plain))
+    call = (
+        f"[step[0].shape for step in model.generate(..., {settings}, assistant_model=model).{name}]"
+    )
+    expect.equal(value, wanted, call, prompt=prompt)
+
+
 @applies_to(decoder, generates, generation_sample, roomy)
 @pytest.mark.parametrize("drafter", DRAFTERS)
 def test_drafts_behind_padding_change_nothing(checkpoint, model, dtype, expect, drafter):

@@ -60,6 +60,21 @@ def test_embeddings_generate_what_ids_generate(checkpoint, model, dtype, expect)
         expect.equal(len(out.logits), len(plain.logits), f"new tokens of {call}", **context)
 
 
+@applies_to(decoder, generates, light)
+def test_an_end_within_a_prompt_is_read(checkpoint, model, dtype, expect):
+    """Where the end pads, too, nobody can tell which it is: without a mask, one within a prompt is read."""
+    first, second, *rest = prompts(checkpoint, 1)[0]
+    end = eos_id(checkpoint)
+    ids = torch.tensor([[first, end, second, *rest]])
+    settings = {"pad_token_id": end, "eos_token_id": end}
+    plain = generate_from(
+        model, checkpoint, {"input_ids": ids, "attention_mask": torch.ones_like(ids)}, **settings
+    )
+    out = generate_from(model, checkpoint, {"input_ids": ids}, **settings)
+    call = f"model.generate(ids, **{settings})"
+    same_generation(expect, out, 0, plain, dtype, call, ids=ids)
+
+
 @applies_to(generates, text_model, light, roomy)
 def test_drafted_tokens_change_nothing(checkpoint, model, dtype, expect):
     """Drafting tokens, by a model or from the prompt, and checking them gives greedy decoding's tokens."""

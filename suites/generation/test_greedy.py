@@ -99,6 +99,8 @@ def test_forbidden_and_forced_tokens(checkpoint, model, dtype, expect):
     other = next(i for i in ordinary_ids(checkpoint) if i not in free)
     ended = {"eos_token_id": end, "bad_words_ids": [[end], [other]]}
     same_as_textbook(checkpoint, model, dtype, expect, prompt, **ended)
+    several_ends = ended | {"eos_token_id": [end, other + 1 if other + 1 not in free else other]}
+    same_as_textbook(checkpoint, model, dtype, expect, prompt, **several_ends)
     forced = ordinary_ids(checkpoint)[3]
     same_as_textbook(checkpoint, model, dtype, expect, prompt, forced_eos_token_id=forced)
     several = [forced, banned] if forced != banned else [forced]

@@ -149,6 +149,20 @@ def untold(checkpoint, model, prompt):
         model.generation_config = own
 
 
+@applies_to(decoder, generates, generation_sample)
+def test_a_models_length_counts_the_prompt(checkpoint, model, expect):
+    """A max_length in the model's own settings is that of prompt and answer."""
+    prompt = ordinary_ids(checkpoint)[:5]
+    own = model.generation_config
+    model.generation_config = configured(checkpoint, max_length=8, max_new_tokens=None)
+    try:
+        value = answer(model, prompt).shape[1]
+    finally:
+        model.generation_config = own
+    call = "model.generate(ids).shape[1], model.generation_config.max_length = 8"
+    expect.equal(value, 8, call, ids=prompt)
+
+
 @pytest.mark.filterwarnings("ignore:Using the model-agnostic default:UserWarning")
 @applies_to(decoder, generates, generation_sample, few_positions)
 def test_stops_where_positions_end(checkpoint, model, expect):

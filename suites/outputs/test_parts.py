@@ -55,6 +55,22 @@ def test_common_names_set_a_familys_own(checkpoint, model, expect):
             expect.equal(getattr(config, own), wanted, call)
 
 
+@applies_to(any_model, model_type("bert", "roberta", "gpt2", "llama", "mistral", "vit"), light)
+def test_states_are_chosen_by_number(checkpoint, model, dtype, expect):
+    """Asked for some hidden states by number, from the front or the back, a model gives these."""
+    inputs = batch(checkpoint)
+    whole = answers(model, inputs).hidden_states
+    limits = own_tolerance(checkpoint, inputs, dtype)
+    for numbers in ([0, -1], [-2], [len(whole) - 1]):
+        outputs = run(model, inputs, output_hidden_states=numbers)
+        call = f"model(**inputs, output_hidden_states={numbers}).hidden_states"
+        given = {i: state for i, state in enumerate(outputs.hidden_states) if state is not None}
+        expect.equal(sorted(given), sorted(n % len(whole) for n in numbers), call, inputs=inputs)
+        for i, state in given.items():
+            limit = limits[f"hidden_states.{i}"]
+            expect.close(state, whole[i].cpu(), limit, f"{call}[{i}]", inputs=inputs)
+
+
 @applies_to(any_model)
 def test_parameters_are_counted(checkpoint, model, expect):
     """Parameters are counted, embeddings left out when asked, and so are their bytes and the buffers'."""

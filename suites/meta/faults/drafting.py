@@ -158,4 +158,14 @@ FAULTS = [
         ("test_drafts_are_weighed_as_told",),
         "gpt2-counting",
     ),
+    Fault(
+        "drafted-tokens-attend-less-far",
+        "Of tokens accepted together, all but the first return attentions that are cut.",
+        edit(
+            "generation.utils:_split_model_outputs",
+            ("last_dim_size = cur_len + i if", "last_dim_size = cur_len if"),
+        ),
+        ("test_drafted_tokens_attend_as_far",),
+        "gpt2-counting",
+    ),
 ]

@@ -304,4 +304,14 @@ FAULTS = [
         ("test_choices_are_summarised_as_configured",),
         "gpt2-random",
     ),
+    Fault(
+        "decoder-drops-as-its-encoder",
+        "mBART's decoder skips layers as often as its encoder is told to.",
+        edit(
+            "models.mbart.modeling_mbart:MBartDecoder.__init__",
+            ("config.decoder_layerdrop", "config.encoder_layerdrop"),
+        ),
+        ("test_dropped_layers_are_skipped",),
+        "mbart-random",
+    ),
 ]

@@ -331,4 +331,17 @@ FAULTS = [
         SUMMARISED,
         "gpt2-random",
     ),
+    Fault(
+        "states-counted-without-the-first",
+        "Hidden states chosen from the back are counted without the embeddings.",
+        edit(
+            "utils.output_capturing:resolve_hidden_states_indices",
+            (
+                'num_layers + int(getattr(specs, "capture_initial_hidden_state", True))',
+                "num_layers",
+            ),
+        ),
+        ("test_states_are_chosen_by_number",),
+        "bert-masked",
+    ),
 ]

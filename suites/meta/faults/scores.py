@@ -351,4 +351,14 @@ FAULTS = [
         ("test_scores_equal_textbook",),
         "gpt2-counting",
     ),
+    Fault(
+        "one-of-two-ends-is-bad",
+        "Of two ends, one that is a bad word never comes.",
+        edit(
+            f"{PROCESS}NoBadWordsLogitsProcessor.__init__",
+            ("all(bad_token_seq != [i]", "any(bad_token_seq != [i]"),
+        ),
+        ("test_forbidden_and_forced_tokens",),
+        "gpt2-counting",
+    ),
 ]

@@ -45,4 +45,27 @@ FAULTS = [
         TOGETHER,
         "roberta-random",
     ),
+    Fault(
+        "length-of-the-answer-alone",
+        "A model's own max_length is taken for that of the answer.",
+        edit(
+            "generation.utils:GenerationMixin.generate",
+            ("and self.generation_config.max_length is None", ""),
+        ),
+        ("test_a_models_length_counts_the_prompt",),
+        "gpt2-counting",
+    ),
+    Fault(
+        "an-end-in-a-prompt-is-padding",
+        "Where the end pads, too, one within a prompt is not read.",
+        edit(
+            "generation.utils:GenerationMixin._prepare_attention_mask_for_generation",
+            (
+                "is_pad_token_in_inputs * is_pad_token_not_equal_to_eos_token_id",
+                "is_pad_token_in_inputs",
+            ),
+        ),
+        ("test_an_end_within_a_prompt_is_read",),
+        "gpt2-counting",
+    ),
 ]
