@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Optional
 
 import numpy as np
 import pytest
@@ -141,13 +142,15 @@ def test_spaces_and_blocks_are_continued(checkpoint, tokenizer, expect):
     expect.equal(got, "first|then", call, messages=messages, options=options, template=LISTED)
 
 
-def look_up(word: str, tags: list[str], times: int = 1, share: float = 0.5):
+# 4.46 does not read `int | None`
+def look_up(word: str, tags: list[str], times: Optional[int] = None, share: float = 0.5):  # noqa: UP045
     """
     Finds a word.
 
     Args:
         word: The word (choices: ["sea", "air"])
-        tags: Its tags
+        tags: Its tags,
+            all of them
         times: How often
         share: How much
     """
@@ -164,7 +167,7 @@ def test_functions_are_described_as_tools(checkpoint, tokenizer, expect):
         '[{"type": "function", "function": {"name": "look_up", "description": "Finds a word.", '
         '"parameters": {"type": "object", "properties": {"word": {"type": "string", "enum": ["sea", '
         '"air"], "description": "The word"}, "tags": {"type": "array", "items": {"type": "string"}, "description": "Its '
-        'tags"}, "times": {"type": "integer", "description": "How often"}, "share": {"type": '
+        'tags, all of them"}, "times": {"type": "integer", "nullable": true, "description": "How often"}, "share": {"type": '
         '"number", "description": "How much"}}, "required": ["word", "tags"]}}}]\n"ü"'
     )
     call = "tokenizer.apply_chat_template(messages, chat_template=template, tools=[look_up], tokenize=False)"

@@ -107,6 +107,15 @@ def test_finished_rows_are_padded_as_asked(checkpoint, tokenizer, expect):
     got, want = tokenizer.pad(ids, **asked), tokenizer(texts, padding=True, **asked)
     call = "tokenizer.pad({'input_ids': rows}, return_attention_mask=True)['attention_mask']"
     expect.equal(got["attention_mask"], want["attention_mask"], call, rows=ids)
+    masked = [row | {"attention_mask": [0] * len(row["input_ids"])} for row in lists]
+    got = tokenizer.pad(masked, **asked)["attention_mask"]
+    call = "tokenizer.pad(rows whose masks are zeros, return_attention_mask=True)['attention_mask']"
+    expect.equal(got, [[0] * len(mask) for mask in got], call, rows=masked)
+    long = {"padding": "max_length", "max_length": len(lists[0]["input_ids"]) + 2}
+    got = tokenizer.encode(texts[0], padding_side=other, **long)
+    want = tokenizer(texts[0], padding_side=other, **long)["input_ids"]
+    call = f"tokenizer.encode(text, padding_side={other!r}, **{long})"
+    expect.equal(got, want, call, text=texts[0])
     row = content(tokenizer, "a")
     got = tokenizer.pad({"input_ids": [[], row]})["input_ids"]
     wanted = [[tokenizer.pad_token_id] * len(row), row]

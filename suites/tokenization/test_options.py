@@ -117,6 +117,11 @@ def test_targets_are_texts_too(checkpoint, tokenizer, expect):
     )
     got, call = tokenizer(text_target=LONG), "tokenizer(text_target=target)"
     expect.equal(dict(got), dict(want), call, target=LONG)
+    for pairs in ({"text_pair": TEXT}, {"text_pair_target": TEXT}):
+        labels = tokenizer(TEXT, text_target=LONG, **pairs)["labels"]
+        want = tokenizer(LONG, pairs.get("text_pair_target"))["input_ids"]
+        call = f"tokenizer(text, text_target=target, **{pairs})['labels']"
+        expect.equal(labels, want, call, text=TEXT, target=LONG)
     cut = {"truncation": True, "max_length": 6}
     labels = tokenizer(LONG, text_target=LONG, **cut)["labels"]
     call = "tokenizer(text, text_target=text, **options)['labels']"

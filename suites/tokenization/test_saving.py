@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from pathlib import Path
 
-from fixtures.applicability import applies_to, convention
+from fixtures.applicability import applies_to, convention, walk_sample
 from fixtures.lazy import transformers
 from fixtures.loading import SAFE, fresh_tokenizer
 from fixtures.raw_tokenizer import from_json
@@ -112,6 +112,17 @@ def test_changes_are_saved(checkpoint, tokenizer, expect, tmp_path):
         new=NEW,
         text=text,
     )
+
+
+@applies_to(numbers_throughout, walk_sample)
+def test_a_tokenizer_lies_in_a_subfolder(checkpoint, tokenizer, expect, tmp_path):
+    """Saved in a subfolder, a tokenizer is found there, by Auto class and by its own."""
+    tokenizer.save_pretrained(tmp_path / "inner")
+    for loader in (transformers.AutoTokenizer, type(tokenizer)):
+        again = loader.from_pretrained(tmp_path, subfolder="inner", **SAFE)
+        call = f"{loader.__name__}.from_pretrained(directory, subfolder='inner').get_vocab()"
+        same = again.get_vocab() == tokenizer.get_vocab()
+        expect.true(same, len(again.get_vocab()), "the vocabulary that was saved", call)
 
 
 @convention

@@ -442,4 +442,51 @@ FAULTS = [
         ("test_target_text_has_the_target_language",),
         "mbart-transliterate",
     ),
+    Fault(
+        "targets-with-the-texts-pair",
+        "Labels are made of the target and the text's second one.",
+        edit(f"{BASE}__call__", ("text_pair=text_pair_target", "text_pair=text_pair")),
+        ("test_targets_are_texts_too",),
+        "bert-masked",
+    ),
+    Fault(
+        "given-masks-are-ones",
+        "Padding replaces masks that rows have by ones.",
+        edit(
+            f"{BASE}_pad",
+            (
+                'return_attention_mask and "attention_mask" not in encoded_inputs',
+                "return_attention_mask",
+            ),
+        ),
+        ("test_finished_rows_are_padded_as_asked",),
+        "bert-masked",
+    ),
+    Fault(
+        "encode-pads-on-its-side",
+        "encode pads on the tokenizer's side, whichever is asked for.",
+        edit(f"{BASE}encode", ("padding_side=padding_side,", "")),
+        ("test_finished_rows_are_padded_as_asked",),
+        "bert-masked",
+    ),
+    Fault(
+        "tokenizer-not-in-its-subfolder",
+        "Files of a tokenizer are looked for in the directory, not in its subfolder.",
+        edit(
+            f"{BASE}from_pretrained",
+            ("revision=revision,\n                    subfolder=subfolder,", "revision=revision,"),
+        ),
+        ("test_a_tokenizer_lies_in_a_subfolder",),
+        "bert-sentiment",
+    ),
+    Fault(
+        "none-is-not-said-of-tools",
+        "That an argument of a tool may be none is not said.",
+        edit(
+            "utils.chat_template_utils:_parse_type_hint",
+            ("if type(None) in args:", "if type(None) in args and len(subtypes) > 1:"),
+        ),
+        ("test_functions_are_described_as_tools",),
+        "bert-sentiment",
+    ),
 ]
