@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 
-from fixtures.applicability import applies_to
+from fixtures.applicability import applies_to, walk_sample
 from fixtures.loading import fresh_tokenizer
 from fixtures.texts import PLAIN, TEXTS
 from fixtures.tokenizer_files import encodes, fast, has_pad_token
@@ -131,6 +131,18 @@ def test_padding_to_the_maximum_is_to_the_models(checkpoint, tokenizer, expect, 
     got = [len(row) for row in own(["a", TEXTS["greeting"]], padding="max_length")["input_ids"]]
     call = "lengths of tokenizer(texts, padding='max_length') after tokenizer.model_max_length = 37"
     expect.equal(got, [37, 37], call)
+
+
+@applies_to(encodes, walk_sample)
+def test_named_special_tokens_are_its_own(checkpoint, tokenizer, expect):
+    """A special token that one tokenizer has a name for is none of another's."""
+    named = fresh_tokenizer(checkpoint, extra_special_tokens={"picture_token": "<picture>"})
+    call = (
+        "AutoTokenizer.from_pretrained(path, extra_special_tokens={'picture_token': '<picture>'})"
+    )
+    expect.equal(named.picture_token, "<picture>", f"{call}.picture_token")
+    value = hasattr(fresh_tokenizer(checkpoint), "picture_token")
+    expect.equal(value, False, f"({call}, hasattr(another, 'picture_token'))[1]")
 
 
 @applies_to(encodes)

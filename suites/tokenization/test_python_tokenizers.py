@@ -143,3 +143,20 @@ def test_python_pads_to_the_longest(checkpoint, slow, made, expect, side):
         expect.equal(
             got[name], rows, f"{made}(batch, **{options}, **{asked})[{name!r}]", batch=batch
         )
+
+
+@applies_to(words)
+def test_python_tells_longer_additions_apart(checkpoint, slow, made, expect):
+    """Tokens added one call after the other have ids of their own, and of two that begin alike the longer is found."""
+    names = ["<id_1", "<id_100>", "<other>"]
+    for name in names:
+        slow.add_tokens([name])
+    numbers = slow.convert_tokens_to_ids(names)
+    first = numbers[0]
+    call = f"{made}, tokens added one by one, convert_tokens_to_ids(tokens)"
+    expect.equal(numbers, [first, first + 1, first + 2], call, tokens=names)
+    got = [token for token in slow.tokenize("a <id_100> b") if token in names]
+    expect.equal(got, ["<id_100>"], f"{made}.tokenize('a <id_100> b')", tokens=names)
+    options = {"add_special_tokens": False, "truncation": True, "max_length": 3}
+    row = slow(LONG, **options)["input_ids"]
+    expect.equal(row, content(slow, LONG)[:3], f"{made}(text, **{options})['input_ids']", text=LONG)

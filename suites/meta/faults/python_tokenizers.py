@@ -88,4 +88,34 @@ FAULTS = [
         ("test_python_pads_to_the_longest",),
         "bert-masked",
     ),
+    Fault(
+        "additions-looked-for-a-letter-far",
+        "Of two added tokens that begin alike the longer is found only if it is one letter longer.",
+        edit(
+            f"{MODULE}:Trie.split",
+            ("while next_char in looktrie_pointer", "if next_char in looktrie_pointer"),
+        ),
+        ("test_python_tells_longer_additions_apart",),
+        "bert-masked",
+    ),
+    Fault(
+        "additions-share-ids",
+        "Tokens added later have the ids of those added before.",
+        edit(f"{CLASS}_add_tokens", ("new_idx = len(current_vocab)", "new_idx = self.vocab_size")),
+        ("test_python_tells_longer_additions_apart",),
+        "bert-masked",
+    ),
+    Fault(
+        "room-for-nobody",
+        "Room is left for special tokens that are not asked for.",
+        edit(
+            f"{CLASS}prepare_for_model",
+            (
+                "self.num_special_tokens_to_add(pair=pair) if add_special_tokens else 0",
+                "self.num_special_tokens_to_add(pair=pair)",
+            ),
+        ),
+        ("test_python_tells_longer_additions_apart",),
+        "bert-masked",
+    ),
 ]

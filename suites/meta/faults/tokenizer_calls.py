@@ -489,4 +489,17 @@ FAULTS = [
         ("test_functions_are_described_as_tools",),
         "bert-sentiment",
     ),
+    Fault(
+        "names-of-all-tokenizers",
+        "A name that one tokenizer has for a special token is every tokenizer's.",
+        edit(
+            f"{BASE}_set_model_specific_special_tokens",
+            (
+                "self.SPECIAL_TOKENS_ATTRIBUTES = self.SPECIAL_TOKENS_ATTRIBUTES + list(",
+                "self.SPECIAL_TOKENS_ATTRIBUTES += list(",
+            ),
+        ),
+        ("test_named_special_tokens_are_its_own",),
+        "bert-sentiment",
+    ),
 ]
