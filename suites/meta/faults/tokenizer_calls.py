@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from fixtures.lazy import transformers
 from suites.meta.edits import edit
 from suites.meta.faults import Fault
 
@@ -14,6 +17,20 @@ GIVEN = """tools=tool_schemas,
                 **kwargs,
             )
         if continue"""
+
+
+def names_shared(patch: pytest.MonkeyPatch) -> None:
+    """Names are added to the list of the class, which is as it was afterwards."""
+    kind = transformers.PreTrainedTokenizerBase
+    patch.setattr(kind, "SPECIAL_TOKENS_ATTRIBUTES", [*kind.SPECIAL_TOKENS_ATTRIBUTES])
+    edit(
+        f"{BASE}_set_model_specific_special_tokens",
+        (
+            "self.SPECIAL_TOKENS_ATTRIBUTES = self.SPECIAL_TOKENS_ATTRIBUTES + list(",
+            "self.SPECIAL_TOKENS_ATTRIBUTES += list(",
+        ),
+    )(patch)
+
 
 FAULTS = [
     Fault(
@@ -492,13 +509,7 @@ FAULTS = [
     Fault(
         "names-of-all-tokenizers",
         "A name that one tokenizer has for a special token is every tokenizer's.",
-        edit(
-            f"{BASE}_set_model_specific_special_tokens",
-            (
-                "self.SPECIAL_TOKENS_ATTRIBUTES = self.SPECIAL_TOKENS_ATTRIBUTES + list(",
-                "self.SPECIAL_TOKENS_ATTRIBUTES += list(",
-            ),
-        ),
+        names_shared,
         ("test_named_special_tokens_are_its_own",),
         "bert-sentiment",
     ),
