@@ -8,6 +8,7 @@ import math
 import pytest
 
 from fixtures.applicability import (
+    Predicate,
     applies_to,
     decoder,
     generates,
@@ -31,6 +32,7 @@ from fixtures.ids import batch, ordinary_ids, pad_id, padded
 from fixtures.lazy import torch, transformers
 from fixtures.oracle import own_tolerance
 
+no_window = Predicate("no sliding window", lambda c: not c.config.get("sliding_window"))
 DRAFTERS = ("model", "prompt")
 SEEDS = range(8)
 MARKED = 1e4  # no model's own logit
@@ -88,7 +90,7 @@ def test_drafted_states_are_the_plain_ones(checkpoint, model, dtype, expect, ste
         expect.close(out[name][step][layer], wanted, limit, call, prompt=prompt)
 
 
-@applies_to(generates, text_model, light, options_sample)
+@applies_to(generates, text_model, light, options_sample, no_window)
 def test_drafted_tokens_attend_as_far(checkpoint, model, expect):
     """Of each new token, drafted greedy decoding returns attentions to as many tokens as plain decoding does."""
     prompt = prompts(checkpoint, 1)[0][:4]

@@ -64,7 +64,7 @@ def test_embeddings_generate_what_ids_generate(checkpoint, model, dtype, expect)
 def test_an_end_within_a_prompt_is_read(checkpoint, model, dtype, expect):
     """Where the end pads, too, nobody can tell which it is: without a mask, one within a prompt is read."""
     first, second, *rest = prompts(checkpoint, 1)[0]
-    end = eos_id(checkpoint)
+    end = next(i for i in ordinary_ids(checkpoint) if i not in (first, second, *rest))
     ids = torch.tensor([[first, end, second, *rest]])
     settings = {"pad_token_id": end, "eos_token_id": end}
     plain = generate_from(
