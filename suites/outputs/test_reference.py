@@ -159,6 +159,8 @@ def test_both_ways_equal_reference(checkpoint, device, dtype, tmp_path, attentio
             outputs = run(model, inputs, **options)
             call = f"the model with is_causal=False, (**inputs, **{options})"
             agree_with_reference(Expect(other), outputs, inputs, dtype, call)
+    call = "model(**inputs), called with is_causal=False before"
+    agree_with_reference(Expect(checkpoint), run(plain, padded), padded, dtype, call)
 
 
 @applies_to(text_model, referenced, light)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import pytest
 
 from fixtures.applicability import (
@@ -90,6 +93,24 @@ def test_tuple_equals_dict(checkpoint, model, expect):
     for place, (value, wanted) in enumerate(zip(bare, named, strict=True)):
         if hasattr(wanted, "shape"):
             expect.equal(value, wanted, f"{call}[{place}]", inputs=inputs)
+
+
+@applies_to(any_head, light)
+def test_copied_outputs_are_the_same(checkpoint, model, expect):
+    """Outputs that are copied or pickled have the same values under the same names."""
+    inputs, plain = batch(checkpoint), {"output_attentions": False, "output_hidden_states": False}
+    outputs = run(model, inputs, **plain)
+    tensors = {name: value for name, value in outputs.items() if hasattr(value, "shape")}
+    ways = {
+        "copy.copy(outputs)": copy.copy,
+        "copy.deepcopy(outputs)": copy.deepcopy,
+        "pickle.loads(pickle.dumps(outputs))": lambda whole: pickle.loads(pickle.dumps(whole)),
+    }
+    for call, way in ways.items():
+        other = way(outputs)
+        expect.equal(list(other), list(outputs), f"list({call})", inputs=inputs)
+        for name, value in tensors.items():
+            expect.equal(other[name], value, f"{call}[{name!r}]", inputs=inputs)
 
 
 @applies_to(any_head, light)

@@ -124,6 +124,17 @@ def test_new_rows_are_drawn_as_configured(checkpoint, expect):
         expect.true(near and right, (mean, found), text, call)
 
 
+@applies_to(any_model, model_type("llama", "mistral"), small, one_each)
+def test_heads_have_the_biases_they_had(checkpoint, expect):
+    """A decoder's classifier of tokens has a bias, that of texts has none, as since they were published."""
+    config = transformers.AutoConfig.for_model(**checkpoint.stated())
+    for head_of, wanted in (("TokenClassification", True), ("SequenceClassification", False)):
+        loader = getattr(transformers, f"AutoModelFor{head_of}")
+        value = "score.bias" in loader.from_config(config).state_dict()
+        call = f"'score.bias' in AutoModelFor{head_of}.from_config(config).state_dict()"
+        expect.equal(value, wanted, call)
+
+
 # heads for questions make their labels two
 @applies_to(any_model, model_type(*DRAWN), ~head("QuestionAnswering"), small, one_each)
 def test_making_a_model_leaves_its_configuration(checkpoint, expect):

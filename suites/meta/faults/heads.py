@@ -344,4 +344,24 @@ FAULTS = [
         ("test_states_are_chosen_by_number",),
         "bert-masked",
     ),
+    Fault(
+        "copies-lose-what-is-none",
+        "Copied outputs have their values under the names of those that are none.",
+        edit(
+            "utils.generic:ModelOutput.__reduce__",
+            ("tuple(getattr(self, field.name) for field in fields(self))", "self.to_tuple()"),
+        ),
+        ("test_copied_outputs_are_the_same",),
+        "bert-masked",
+    ),
+    Fault(
+        "tokens-classified-without-a-bias",
+        "A decoder's classifier of tokens has no bias.",
+        edit(
+            "modeling_layers:GenericForTokenClassification.__init__",
+            ('"token_classification_bias", True', '"token_classification_bias", False'),
+        ),
+        ("test_heads_have_the_biases_they_had",),
+        "llama-bytes",
+    ),
 ]
