@@ -13,13 +13,12 @@ from fixtures.applicability import (
     kind,
     light,
     room_for_pairs,
-    several_labels,
     tokenizer,
 )
 from fixtures.chat import converses
 from fixtures.ids import pad_id
 from fixtures.lazy import torch
-from fixtures.pipelines import continues_text, offers, pipe
+from fixtures.pipelines import continues_text, entailment, guesses, offers, pipe
 from fixtures.tokenizing import private
 from fixtures.tolerance import allowed_softmax
 
@@ -76,15 +75,7 @@ def test_pairs_are_classified_as_pairs(checkpoint, tokenizer, model, expect):
         )
 
 
-@applies_to(
-    tokenizer,
-    head("SequenceClassification"),
-    encoder,
-    several_labels,
-    room_for_pairs,
-    light,
-    offers("zero-shot-classification"),
-)
+@applies_to(guesses)
 @pytest.mark.parametrize("together", [True, False], ids=["one-label", "each-label"])
 def test_zero_shot_classification(checkpoint, tokenizer, model, expect, together):
     """A candidate's score is that of its hypothesis being entailed (Yin et al. 2019): by the last label
@@ -93,13 +84,8 @@ def test_zero_shot_classification(checkpoint, tokenizer, model, expect, together
     text, labels, template = TEXTS[0], ["music", "a journey", "school"], "This is about {}."
     encoded = [tokenizer(text, template.format(name), return_tensors="pt") for name in labels]
     logits = torch.stack([logits_of(model, one)[0].float() for one in encoded])
-    names = {name.lower(): int(i) for i, name in checkpoint.config["id2label"].items()}
-    entailed = next((i for name, i in names.items() if name.startswith("entail")), -1)
-    scores = (
-        logits[:, entailed].softmax(0)
-        if together
-        else logits[:, [-1 if entailed == 0 else 0, entailed]].softmax(-1)[:, 1]
-    )
+    both = logits[:, entailment(checkpoint)]
+    scores = both[:, 1].softmax(0) if together else both.softmax(-1)[:, 1]
     options = {"hypothesis_template": template, "multi_label": not together}
     row = classify(text, candidate_labels=labels, **options)
     call = f"pipeline('zero-shot-classification', ...)(text, candidate_labels=labels, multi_label={not together}, hypothesis_template=...)"

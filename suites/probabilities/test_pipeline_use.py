@@ -17,7 +17,6 @@ from fixtures.applicability import (
     light,
     own_weights,
     room_for_pairs,
-    several_labels,
     tokenizer,
     unquantised,
 )
@@ -26,7 +25,7 @@ from fixtures.images import gradient
 from fixtures.lazy import torch, transformers
 from fixtures.loading import SAFE, dtype_argument
 from fixtures.oracle import own_tolerance
-from fixtures.pipelines import continues_text, offers, pipe
+from fixtures.pipelines import continues_text, guesses, offers, pipe
 from fixtures.tokenizer_files import has_mask_token, has_pad_token
 from fixtures.tolerance import allowed, allowed_softmax
 
@@ -216,13 +215,7 @@ def test_a_task_without_a_head_leaves_it_out(checkpoint, tokenizer, expect):
     expect.close(value.float(), wanted, allowed(wanted, wanted), f"{call}(text)", text=TEXT)
 
 
-@applies_to(
-    classifies & encoder,
-    several_labels,
-    room_for_pairs,
-    has_pad_token,
-    offers("zero-shot-classification"),
-)
+@applies_to(guesses, has_pad_token)
 def test_candidates_in_batches_are_scored_alike(checkpoint, tokenizer, model, expect):
     """Asked two at a time, three candidates of each of several texts have the scores that they have alone."""
     classify = pipe("zero-shot-classification", model, tokenizer=tokenizer)

@@ -10,7 +10,6 @@ from fixtures.applicability import (
     encoder,
     head,
     light,
-    room_for_pairs,
     several_labels,
     tokenizer,
     trait,
@@ -19,7 +18,7 @@ from fixtures.applicability import (
 from fixtures.images import gradient, source
 from fixtures.lazy import torch, transformers
 from fixtures.loading import SAFE
-from fixtures.pipelines import offers, pipe, takes
+from fixtures.pipelines import entailment, guesses, offers, pipe, takes
 from fixtures.tokenizer_files import fast, special_tokens
 from fixtures.tolerance import allowed, allowed_softmax
 
@@ -157,15 +156,7 @@ def test_pictures_have_the_function_of_their_problem(checkpoint, processor, mode
         expect.close(value, wanted, near, then, image=source(image))
 
 
-@applies_to(
-    tokenizer,
-    head("SequenceClassification"),
-    encoder,
-    several_labels,
-    room_for_pairs,
-    light,
-    offers("zero-shot-classification"),
-)
+@applies_to(guesses)
 def test_zero_shot_labels_and_texts_may_be_many(checkpoint, tokenizer, model, expect):
     """Labels may be one text with commas, texts several; the label that begins with entail is the one
     that counts."""
@@ -192,15 +183,7 @@ def test_zero_shot_labels_and_texts_may_be_many(checkpoint, tokenizer, model, ex
     expect.close(value, each[True][:1], allowed_softmax(logits), said, text=TEXT)
 
 
-@applies_to(
-    fast,
-    head("SequenceClassification"),
-    encoder,
-    several_labels,
-    room_for_pairs,
-    light,
-    offers("zero-shot-classification"),
-)
+@applies_to(guesses, fast)
 def test_zero_shot_cuts_the_text(checkpoint, tokenizer, model, expect):
     """Of a text that is too long for its hypothesis the end is left out, of the hypothesis nothing."""
     classify = pipe("zero-shot-classification", model, tokenizer=tokenizer)
@@ -211,9 +194,7 @@ def test_zero_shot_cuts_the_text(checkpoint, tokenizer, model, expect):
         TEXT, template.format(name), truncation="only_first", return_tensors="pt", **cut
     )
     logits = logits_of(model, encoded)[0].float()
-    names = {label.lower(): int(i) for i, label in checkpoint.config["id2label"].items()}
-    entailed = next((i for label, i in names.items() if label.startswith("entail")), -1)
-    wanted = logits[[-1 if entailed == 0 else 0, entailed]].softmax(-1)[1:]
+    wanted = logits[entailment(checkpoint)].softmax(-1)[1:]
     row = classify(TEXT, candidate_labels=[name], hypothesis_template=template)
     call = f"(setattr(tokenizer, 'model_max_length', {cut['max_length']}), pipeline('zero-shot-classification', ...)(text, [{name!r}]))[1]"
     expect.close(torch.tensor(row["scores"]), wanted, allowed_softmax(logits), call, text=TEXT)

@@ -10,13 +10,6 @@ from suites.meta.faults import Fault
 
 BACKEND = "tokenization_utils_tokenizers:TokenizersBackend."
 BASE = "tokenization_utils_base:PreTrainedTokenizerBase."
-RENDER = "utils.chat_template_utils:render_jinja_template"
-GIVEN = """tools=tool_schemas,
-                documents=documents,
-                add_generation_prompt=add_generation_prompt,
-                **kwargs,
-            )
-        if continue"""
 
 
 def names_shared(patch: pytest.MonkeyPatch) -> None:
@@ -44,13 +37,6 @@ FAULTS = [
         "llama-chat",
     ),
     Fault(
-        "targets-are-not-labels",
-        "A target's ids are not given as labels.",
-        edit(f"{BASE}__call__", ('encodings["labels"] =', 'encodings["target"] =')),
-        ("test_targets_are_texts_too",),
-        "t5-gated",
-    ),
-    Fault(
         "no-ids-are-fractions",
         "Tensors of an empty text are of floating point numbers.",
         edit(
@@ -69,16 +55,6 @@ FAULTS = [
         ),
         ("test_pair_stands_in_the_familys_frame",),
         "llama-spm-only",
-    ),
-    Fault(
-        "template-in-a-file-unasked",
-        "A chat template is saved in a file of its own, whatever is asked for.",
-        edit(
-            f"{BASE}save_pretrained",
-            ('kwargs.get("save_jinja_files", True)', "True"),
-        ),
-        ("test_saved_chat_template_is_the_same",),
-        "llama-chat",
     ),
     Fault(
         "sides-saved-as-loaded",
@@ -112,16 +88,6 @@ FAULTS = [
         ),
         ("test_finished_rows_are_padded_as_asked",),
         "bert-masked",
-    ),
-    Fault(
-        "fields-of-messages-sorted",
-        "What a chat template is given has its fields in alphabetical order.",
-        edit(
-            "utils.chat_template_utils:_plain_template_data",
-            ("in value.items()}", "in sorted(value.items())}"),
-        ),
-        ("test_given_template_wins",),
-        "llama-chat",
     ),
     Fault(
         "batch-of-one-is-no-batch",
@@ -279,33 +245,6 @@ FAULTS = [
         "gpt2-random",
     ),
     Fault(
-        "template-without-tools",
-        "A chat template is not given the tools.",
-        edit(RENDER, (GIVEN, GIVEN.replace("tool_schemas", "None"))),
-        ("test_given_template_wins",),
-        "llama-chat",
-    ),
-    Fault(
-        "template-without-documents",
-        "A chat template is not given the documents.",
-        edit(RENDER, (GIVEN, GIVEN.replace("documents=documents", "documents=None"))),
-        ("test_given_template_wins",),
-        "llama-chat",
-    ),
-    Fault(
-        "continued-at-the-first-likeness",
-        "continue_final_message cuts where the last message's text comes first.",
-        edit(
-            RENDER,
-            (
-                "rendered_chat.rindex(continue_final_message_tag.strip())",
-                "rendered_chat.index(final_message.strip()) + len(final_message.strip())",
-            ),
-        ),
-        ("test_final_message_can_be_continued",),
-        "llama-chat",
-    ),
-    Fault(
         "second-text-without-words",
         "word_ids numbers the words of the first text only.",
         edit(
@@ -381,26 +320,6 @@ FAULTS = [
         "bert-random",
     ),
     Fault(
-        "numpy-numbers-named",
-        "A chat template is shown the name of a numpy number's type.",
-        edit(
-            "utils.chat_template_utils:_plain_template_data",
-            ("isinstance(value, np.generic)", "False"),
-        ),
-        ("test_templates_read_values_of_other_types",),
-        "llama-chat",
-    ),
-    Fault(
-        "data-classes-named",
-        "A chat template is shown the name of a data class.",
-        edit(
-            "utils.chat_template_utils:_plain_template_data",
-            ("dataclasses.is_dataclass(value)", "False"),
-        ),
-        ("test_templates_read_values_of_other_types",),
-        "llama-chat",
-    ),
-    Fault(
         "pads-a-whole-block",
         "tokenizer.pad adds a block where the longest row fills one already.",
         edit(
@@ -421,49 +340,6 @@ FAULTS = [
             ),
         ),
         ("test_special_tokens_can_be_split",),
-        "bert-masked",
-    ),
-    Fault(
-        "targets-as-long-as-texts",
-        "A target is cut where its text is.",
-        edit(
-            f"{BASE}__call__",
-            (
-                "max_length=max_target_length if max_target_length is not None else max_length",
-                "max_length=max_length",
-            ),
-        ),
-        ("test_targets_have_a_maximum_of_their_own",),
-        "t5-gated",
-    ),
-    Fault(
-        "what-is-empty-is-not-said",
-        "Fields of a message that are empty, zero or false do not reach the template.",
-        edit(
-            f"{BASE}apply_chat_template",
-            ("for k, v in msg.items() if v is not None", "for k, v in msg.items() if v"),
-        ),
-        ("test_given_template_wins",),
-        "llama-chat",
-    ),
-    Fault(
-        "target-language-stays",
-        "A target that is encoded alone leaves its language on.",
-        edit(
-            f"{BASE}__call__",
-            (
-                'if hasattr(self, "_switch_to_input_mode"):\n            self._switch_to_input_mode()\n\n    if text_target is None',
-                "pass\n\n    if text_target is None",
-            ),
-        ),
-        ("test_target_text_has_the_target_language",),
-        "mbart-transliterate",
-    ),
-    Fault(
-        "targets-with-the-texts-pair",
-        "Labels are made of the target and the text's second one.",
-        edit(f"{BASE}__call__", ("text_pair=text_pair_target", "text_pair=text_pair")),
-        ("test_targets_are_texts_too",),
         "bert-masked",
     ),
     Fault(
@@ -494,16 +370,6 @@ FAULTS = [
             ("revision=revision,\n                    subfolder=subfolder,", "revision=revision,"),
         ),
         ("test_a_tokenizer_lies_in_a_subfolder",),
-        "bert-sentiment",
-    ),
-    Fault(
-        "none-is-not-said-of-tools",
-        "That an argument of a tool may be none is not said.",
-        edit(
-            "utils.chat_template_utils:_parse_type_hint",
-            ("if type(None) in args:", "if type(None) in args and len(subtypes) > 1:"),
-        ),
-        ("test_functions_are_described_as_tools",),
         "bert-sentiment",
     ),
     Fault(
