@@ -15,7 +15,7 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import current_process, get_context
 from pathlib import Path
 
 from fixtures.loading import installed
@@ -30,6 +30,11 @@ def noticed(name: str, every: bool) -> set[str]:
     """The checks that fail with the fault of this name, of all or of those that claim it."""
     fault = next(fault for fault in all_faults() if fault.name == name)
     return run_checks(fault.checkpoint, () if every else fault.caught_by, fault).failed
+
+
+def in_a_process_of_its_own() -> None:
+    """Be a main process: the library's seeded collators refuse to draw in any other but a data loader's."""
+    current_process().name = "MainProcess"
 
 
 def table(found: Found, every: bool) -> str:
@@ -72,7 +77,8 @@ def main(arguments: list[str]) -> int:
     tried = {fault.name: fault for fault in faults if not names or fault.name in names}
     found: Found = {}
     # a fault is planted in a process: a fresh one knows nothing of this one's
-    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
+    fresh = get_context("spawn")
+    with ProcessPoolExecutor(os.cpu_count(), fresh, in_a_process_of_its_own) as pool:
         results = pool.map(partial(noticed, every=every), tried, chunksize=1 if names else 8)
         for (name, fault), failed in zip(tried.items(), results, strict=True):
             found[name] = (fault, failed)
