@@ -17,6 +17,7 @@ from fixtures.errors import UserError, one_line, told
 pytest_plugins = [
     "fixtures.options",
     "fixtures.plugin",
+    "fixtures.laws",
     "fixtures.census",
     "fixtures.benchmarking",
     "fixtures.progress",

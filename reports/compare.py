@@ -17,6 +17,7 @@ from reports.text import plain
 from reports.verdict import PAIRED, SAME, Conditions, Judgement, Verdict, judge
 
 NOTHING_COMPARED = 2
+LAW = "law/"  # begins the name of the observation that a check held
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,11 @@ def compare(base: Record, new: Record, explanations: Sequence[Explanation] = ())
         *base.observations,
         *(key for key in new.observations if key not in base.observations),
     ]:
-        finding = judge_pair(base.observations.get(key), new.observations.get(key))
+        before, after = base.observations.get(key), new.observations.get(key)
+        # what was not asked of one is neither held nor broken there
+        if key[1].startswith(LAW) and not (before and after):
+            continue
+        finding = judge_pair(before, after)
         broken += "nan_in_both" in finding.judgement.measures
         if finding.judgement is SAME:
             counts.setdefault(finding.section, Counter())[Verdict.SAME] += 1

@@ -21,6 +21,8 @@ MOST = 300  # edits named for one difference; what is left out is named MORE
 SHORT = 24  # characters of a value that are quoted
 BLANKS = "ĠĊĉ"  # letters that byte-level vocabularies use for a space, a line end and a tab
 SPECIAL = re.compile(r"<[^<>]+>|\[[A-Z]+[^\]]*\]")
+LAW = " — "  # between what a failure says and the law that it breaks
+LINK = re.compile(r" \(https?://\S+\)$")
 PATH = re.compile(r"(?:/[\w.-]+){2,}")
 CLASS = re.compile(r"\b[A-Z]\w*(?:[a-z]\w*[A-Z]\w*|Tokenizer|Model|Config)\b")
 NUMBER = re.compile(r"\b\d+\b")
@@ -63,6 +65,10 @@ def outcome_edit(base: Value, new: Value) -> str:
     """Between values of two types, or two errors."""
     if isinstance(base, Error) and isinstance(new, Error):
         return f"error {base.kind} → {new.kind}"
+    if isinstance(new, Error) and new.kind == "law":
+        return f"no longer holds: {reason(new.text)}"
+    if isinstance(base, Error) and base.kind == "law":
+        return f"did not hold: {reason(base.text)}"
     if isinstance(new, Error):
         return f"now raises {new.name}: {generalised(new.text)}"
     if isinstance(base, Error):
@@ -81,6 +87,11 @@ def generalised(text: str) -> str:
     for pattern, word in ((PATH, "PATH"), (CLASS, "CLASS"), (NUMBER, "N")):
         text = pattern.sub(word, text)
     return plain(text, 100)
+
+
+def reason(text: str) -> str:
+    """Why a law is broken: what is known of it, without its link, or else the law, without the failure."""
+    return plain(LINK.sub("", text.rpartition(LAW)[2]), 300)
 
 
 def operations(base: Sequence[Any], new: Sequence[Any]) -> list[Operation]:

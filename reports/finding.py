@@ -14,7 +14,7 @@ from reports.reproduction import reproduction
 from reports.verdict import Judgement, Verdict
 
 CHECKPOINTS = "checkpoints"
-SECTIONS = (CHECKPOINTS, "load", "tokenization", "outputs", "numbers", "generation", "api")
+SECTIONS = (CHECKPOINTS, "load", "tokenization", "outputs", "numbers", "generation", "api", "laws")
 SEVERITY = (
     Verdict.BROKE,
     Verdict.CHANGED,

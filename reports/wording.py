@@ -22,6 +22,7 @@ TITLES = {
     "numbers": "Numbers",
     "generation": "Text generation",
     "api": "Public calls and defaults",
+    "laws": "Laws that one of them breaks",
 }
 MEANING: Mapping[Verdict, str] = {
     Verdict.SAME: "bit for bit",
