@@ -17,8 +17,8 @@ from fixtures.errors import UserError, one_line, told
 pytest_plugins = [
     "fixtures.options",
     "fixtures.plugin",
-    "fixtures.laws",
     "fixtures.census",
+    "fixtures.laws",
     "fixtures.benchmarking",
     "fixtures.progress",
     "fixtures.terminal",
