@@ -255,3 +255,28 @@ def test_positions_begin_where_told(checkpoint, tokenizer, expect):
     want = [[2 + i for row in rows for i in range(len(row["input_ids"]))]]
     call = "DataCollatorWithFlattening(position_ids_start=2)(rows)['position_ids']"
     expect.equal(torch.as_tensor(got).tolist(), want, call)
+
+
+@pytest.mark.filterwarnings("ignore:.max_length. is ignored")
+@applies_to(encodes & has_pad_token, walk_sample)
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_labels_are_filled_as_told(checkpoint, tokenizer, expect, side):
+    """Labels of tokens are filled with the label given for it, on the side where the tokenizer pads."""
+    own = private(tokenizer)
+    own.padding_side = side
+    rows = [{"input_ids": [5] * n, "attention_mask": [1] * n, "labels": [1] * n} for n in (4, 2)]
+    collate = transformers.DataCollatorForTokenClassification(own, label_pad_token_id=-7)
+    filled = [-7, -7, 1, 1] if side == "left" else [1, 1, -7, -7]
+    call = "DataCollatorForTokenClassification(tokenizer, label_pad_token_id=-7)(rows)['labels']"
+    expect.equal(collate(rows)["labels"].tolist(), [[1] * 4, filled], call, rows=rows)
+
+
+@applies_to(encodes & has_pad_token, walk_sample)
+@pytest.mark.parametrize("said", [False, "do_not_pad"])
+def test_unpadded_labels_stay_as_long(checkpoint, tokenizer, expect, said):
+    """Where nothing is to be padded, labels of sequences are not, however that is said."""
+    row = {"input_ids": [5, 6, 7], "attention_mask": [1, 1, 1], "labels": [1, 2, 3, 4, 5]}
+    options = {"padding": said, "pad_to_multiple_of": 8}
+    collate = transformers.DataCollatorForSeq2Seq(tokenizer, **options)
+    call = f"DataCollatorForSeq2Seq(tokenizer, **{options})([row])['labels']"
+    expect.equal(collate([row])["labels"].tolist(), [row["labels"]], call, row=row)

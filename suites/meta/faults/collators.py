@@ -219,4 +219,30 @@ FAULTS = [
         ("test_rows_side_by_side_are_told_apart",),
         "roberta-masked",
     ),
+    Fault(
+        "left-labels-uncounted-as-usual",
+        "Labels of tokens padded on the left are filled with -100, whatever is told.",
+        edit(
+            COLLATE + "DataCollatorForTokenClassification.torch_call",
+            (
+                "[self.label_pad_token_id] * (sequence_length - len(label)) + to_list(label)",
+                "[-100] * (sequence_length - len(label)) + to_list(label)",
+            ),
+        ),
+        ("test_labels_are_filled_as_told",),
+        "bert-sentiment",
+    ),
+    Fault(
+        "not-padding-said-in-words",
+        "Told in words not to pad, the collator of sequences pads labels.",
+        edit(
+            COLLATE + "DataCollatorForSeq2Seq.__call__",
+            (
+                "self.padding is False or self.padding == PaddingStrategy.DO_NOT_PAD",
+                "self.padding is False",
+            ),
+        ),
+        ("test_unpadded_labels_stay_as_long",),
+        "bert-sentiment",
+    ),
 ]
