@@ -6,13 +6,13 @@ import pytest
 
 from fixtures.applicability import applies_to
 from fixtures.texts import TEXTS
-from fixtures.tokenizer_files import language_codes, translates, vocabulary
+from fixtures.tokenizer_files import by_codes, language_codes, translates, vocabulary
 from fixtures.tokenizing import content, framed, private
 
 TEXT = TEXTS["greeting"]
 
 
-@applies_to(translates)
+@applies_to(by_codes)
 def test_source_language_frames_the_text(checkpoint, tokenizer, expect):
     """Setting src_lang puts that language's code where the family has it, for every call after."""
     own, inner = private(tokenizer), content(tokenizer, TEXT)
@@ -28,7 +28,7 @@ def test_source_language_frames_the_text(checkpoint, tokenizer, expect):
             expect.equal(ask(TEXT), want, said, code=code, text=TEXT)
 
 
-@applies_to(translates)
+@applies_to(by_codes)
 def test_target_text_has_the_target_language(checkpoint, tokenizer, expect):
     """text_target is encoded with tgt_lang's code, and the source language is back after it."""
     own, inner = private(tokenizer), content(tokenizer, TEXT)
