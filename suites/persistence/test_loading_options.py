@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 
-from safetensors.torch import save_file
-
 from fixtures.applicability import (
     any_model,
     applies_to,
@@ -23,6 +21,8 @@ from fixtures.stored import stored
 
 def of_files(checkpoint, directory, weights):
     """A directory with the checkpoint's configuration and these weights as safetensors."""
+    from safetensors.torch import save_file
+
     directory.mkdir(exist_ok=True)
     shutil.copy(checkpoint.path / "config.json", directory)
     save_file(weights, directory / "model.safetensors", metadata={"format": "pt"})
