@@ -6,12 +6,11 @@ import json
 from enum import Enum
 from typing import Any, Literal, Optional, Union
 
-import numpy as np
 import pytest
 
 from fixtures.applicability import Predicate, applies_to, walk_sample
 from fixtures.chat import TOOLS
-from fixtures.lazy import tokenizers, torch, transformers
+from fixtures.lazy import numpy, tokenizers, torch, transformers
 from fixtures.loading import SAFE
 from fixtures.tokenizer_files import encodes
 from fixtures.tokenizing import content, private, some_pad_token
@@ -225,7 +224,7 @@ def test_answers_are_parsed_in_every_form(checkpoint, expect, shape):
     for prompt, text, words in ASKED:
         inputs = (content(own, prompt), content(own, text))
         forms = [(prompt, text), inputs, (inputs[0], text), (prompt, inputs[1])]
-        forms += [tuple(map(np.array, inputs)), tuple(map(torch.tensor, inputs))]
+        forms += [tuple(map(numpy.array, inputs)), tuple(map(torch.tensor, inputs))]
         for prefix, answer in forms:
             got = own.parse_response(answer, prefix=prefix)
             call = "tokenizer.parse_response(answer, prefix=prefix)"
