@@ -12,12 +12,11 @@ from reports.explanations import Explanation, Subject, shown
 from reports.finding import CHECKPOINTS, Entry, Finding, section_of
 from reports.grouping import entries
 from reports.notes import notes
-from reports.record import Observation, Record
+from reports.record import LAW, Observation, Record
 from reports.text import plain
 from reports.verdict import PAIRED, SAME, Conditions, Judgement, Verdict, judge
 
 NOTHING_COMPARED = 2
-LAW = "law/"  # begins the name of the observation that a check held
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import Any
 
+from reports.record import BREAKS
 from reports.text import plain, visible
 from reports.value import Error, Exact, Ids, Text, Value, canonical
 
@@ -21,7 +22,6 @@ MOST = 300  # edits named for one difference; what is left out is named MORE
 SHORT = 24  # characters of a value that are quoted
 BLANKS = "ĠĊĉ"  # letters that byte-level vocabularies use for a space, a line end and a tab
 SPECIAL = re.compile(r"<[^<>]+>|\[[A-Z]+[^\]]*\]")
-LAW = " — "  # between what a failure says and the law that it breaks
 LINK = re.compile(r" \(https?://\S+\)$")
 PATH = re.compile(r"(?:/[\w.-]+){2,}")
 CLASS = re.compile(r"\b[A-Z]\w*(?:[a-z]\w*[A-Z]\w*|Tokenizer|Model|Config)\b")
@@ -91,7 +91,7 @@ def generalised(text: str) -> str:
 
 def reason(text: str) -> str:
     """Why a law is broken: what is known of it, without its link, or else the law, without the failure."""
-    return plain(LINK.sub("", text.rpartition(LAW)[2]), 300)
+    return plain(LINK.sub("", text.rpartition(BREAKS)[2]), 300)
 
 
 def operations(base: Sequence[Any], new: Sequence[Any]) -> list[Operation]:

@@ -19,6 +19,8 @@ from reports.text import counted, plain
 SCHEMA = 1
 CHUNK = 1 << 16  # bytes
 RUNS = Path(__file__).parent / "runs"
+LAW = "law/"  # begins the name of the observation that a check held
+BREAKS = " — "  # in its text, between what a failure says and the law
 FIELDS = ("checkpoint", "observation", "input", "group")
 
 Key = tuple[str, str, str]

@@ -9,14 +9,7 @@ from fixtures.lazy import torch, transformers
 from fixtures.loading import SAFE, dtype_argument
 from fixtures.oracle import run
 from fixtures.tolerance import allowed
-from fixtures.weights import filled
-
-
-def drawn(checkpoint, name, seed, **options):
-    """A model of this class and the checkpoint's configuration, its weights drawn at random."""
-    settings = {n: v for n, v in checkpoint.stated().items() if n != "architectures"} | options
-    config = transformers.AutoConfig.for_model(**settings)
-    return filled(getattr(transformers, name)(config), seed).eval()
+from fixtures.weights import drawn
 
 
 def made(checkpoint, name, directory, seed, **settings):

@@ -19,14 +19,15 @@ from fixtures.loading import SAFE, dtype_argument, pillow
 from fixtures.stored import stored
 
 
-def of_files(checkpoint, directory, weights):
-    """A directory with the checkpoint's configuration and these weights as safetensors."""
+def of_files(checkpoint, directory, **more):
+    """A directory with the checkpoint's configuration, its weights and more; returns the weights, too."""
     from safetensors.torch import save_file
 
     directory.mkdir(exist_ok=True)
     shutil.copy(checkpoint.path / "config.json", directory)
+    weights = {n: t.clone() for n, t in stored(checkpoint.path).items()} | more
     save_file(weights, directory / "model.safetensors", metadata={"format": "pt"})
-    return directory
+    return directory, weights
 
 
 @applies_to(any_model, loader_sample)
@@ -43,8 +44,7 @@ def test_configurations_tell_the_dtype(checkpoint, fresh, expect):
 @applies_to(any_model, loader_sample)
 def test_weights_are_of_the_kind_asked_for(checkpoint, fresh, expect, tmp_path):
     """Of two files with other weights, use_safetensors chooses; without a word safetensors are read."""
-    weights = {n: t.clone() for n, t in stored(checkpoint.path).items()}
-    directory = of_files(checkpoint, tmp_path / "both", weights)
+    directory, weights = of_files(checkpoint, tmp_path / "both")
     torch.save(
         {n: -t if t.is_floating_point() else t for n, t in weights.items()},
         directory / "pytorch_model.bin",
@@ -66,12 +66,12 @@ def test_weights_are_of_the_kind_asked_for(checkpoint, fresh, expect, tmp_path):
 @applies_to(model_type("bert", "roberta", "distilbert"), loader_sample)
 def test_stored_positions_are_no_surprise(checkpoint, fresh, expect, tmp_path):
     """The numbering of positions, which files of before 4.31 hold beside the weights, is not reported."""
-    weights = {n: t.clone() for n, t in stored(checkpoint.path).items()}
-    word = next(n for n in weights if n.endswith("word_embeddings.weight"))
+    word = next(n for n in stored(checkpoint.path) if n.endswith("word_embeddings.weight"))
     numbered = word.replace("word_embeddings.weight", "position_ids")
     size = checkpoint.config["max_position_embeddings"]
-    weights[numbered] = torch.arange(size).unsqueeze(0)
-    _, told = fresh(of_files(checkpoint, tmp_path / "old", weights))
+    positions = {numbered: torch.arange(size).unsqueeze(0)}
+    directory, _ = of_files(checkpoint, tmp_path / "old", **positions)
+    _, told = fresh(directory)
     call = f"AutoModel.from_pretrained(directory with {numbered}, output_loading_info=True)[1]"
     expect.equal(
         [n for n in told["unexpected_keys"] if "position_ids" in n],
@@ -83,13 +83,8 @@ def test_stored_positions_are_no_surprise(checkpoint, fresh, expect, tmp_path):
 @applies_to(generates, loader_sample)
 def test_settings_of_generation_are_of_generation(checkpoint, fresh, expect, tmp_path):
     """Without a file of their own, settings of generation hold nothing that describes the model."""
-    model, _ = fresh(
-        of_files(
-            checkpoint,
-            tmp_path / "bare",
-            {n: t.clone() for n, t in stored(checkpoint.path).items()},
-        )
-    )
+    directory, _ = of_files(checkpoint, tmp_path / "bare")
+    model, _ = fresh(directory)
     known = set(transformers.GenerationConfig().to_dict())
     more = set(model.generation_config.to_dict()) - known
     strange = sorted(more & set(checkpoint.config) - {"transformers_version"})

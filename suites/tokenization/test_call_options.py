@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from fixtures.applicability import Predicate, applies_to, walk_sample
+from fixtures.applicability import Predicate, applies_to, beside_one, walk_sample
 from fixtures.lazy import transformers
 from fixtures.loading import SAFE, fresh_tokenizer
 from fixtures.published import BERT, GPT2, ROBERTA
@@ -36,8 +36,6 @@ switched = fast & Predicate(
         and c.model_type in ("llama", "mistral")
     ),
 )
-# The classes are the library's, whatever the checkpoint.
-beside_one = Predicate("one checkpoint, for all of them", lambda c: c.name == "bert-random")
 
 
 @applies_to(fast)

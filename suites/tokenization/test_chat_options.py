@@ -8,15 +8,13 @@ from typing import Any, Literal, Optional, Union
 
 import pytest
 
-from fixtures.applicability import Predicate, applies_to, walk_sample
+from fixtures.applicability import applies_to, beside_one, walk_sample
 from fixtures.chat import TOOLS
 from fixtures.lazy import numpy, tokenizers, torch, transformers
 from fixtures.loading import SAFE
 from fixtures.tokenizer_files import encodes
 from fixtures.tokenizing import content, private, some_pad_token
 
-# The classes are the library's, whatever the checkpoint.
-beside_one = Predicate("one checkpoint, for all of them", lambda c: c.name == "bert-random")
 TALK = (
     {"role": "user", "content": "what is it"},
     {"role": "assistant", "content": "it is a day"},

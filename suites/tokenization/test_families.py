@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import pytest
 
-from fixtures.applicability import Predicate, applies_to
+from fixtures.applicability import applies_to, beside_one
 from fixtures.lazy import transformers
 from fixtures.loading import SAFE
 from fixtures.published import FAMILIES
@@ -16,8 +16,6 @@ from fixtures.texts import HOSTILE, TEXTS
 PAIR = ("one two", "three")
 TYPES = {"return_token_type_ids": True}
 WAYS = ("released", "vocabulary")
-# The classes are the library's, whatever the checkpoint.
-beside_one = Predicate("one checkpoint, for all of them", lambda c: c.name == "bert-random")
 SPACED = {family.name: family for family in reversed(FAMILIES) if family.spaced}.values()
 as_released = lru_cache(maxsize=1)(published)
 

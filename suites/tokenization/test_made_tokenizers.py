@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from fixtures.applicability import Predicate, applies_to
+from fixtures.applicability import Predicate, applies_to, beside_one
 from fixtures.lazy import tokenizers, transformers
 from fixtures.loading import SAFE, fresh_tokenizer
 from fixtures.published import BYTES, MBART_CODES, PIECES, SENTINELS, WORDS
@@ -19,8 +19,6 @@ from fixtures.tokenizer_files import by_codes, language_codes, vocabulary
 from fixtures.tokenizing import content, framed, private, reloaded
 
 PAIR = ("one two", "three")
-# The classes are the library's, whatever the checkpoint.
-beside_one = Predicate("one checkpoint, for all of them", lambda c: c.name == "bert-random")
 FLAGS = ("lstrip", "rstrip", "single_word", "normalized", "special")
 TRAINED = ("roberta-masked", "bert-masked", "mbart-random", "llama-yarn")
 trained = Predicate("one of each kind that can be trained anew", lambda c: c.name in TRAINED)
